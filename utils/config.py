@@ -1,0 +1,117 @@
+"""The one module that loads and validates configurations.
+
+A configuration is a YAML file below ``3_MODELLING/experiments/``, composed by Hydra (groups,
+overrides such as ``model.d_model=64``) and validated by a pydantic model that lives beside the
+code it configures. An unknown key or a wrong type is a :class:`ConfigError` that names it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from utils.paths import EXPERIMENTS
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the key and the way out."""
+
+
+class Config(BaseModel):
+    """Base of all configurations: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+def load_config(
+    name: str, overrides: Sequence[str] = (), schema: type[Schema] | None = None
+) -> Schema | dict[str, Any]:
+    """Compose ``3_MODELLING/experiments/<name>.yaml`` with overrides and validate it.
+
+    Parameters
+    ----------
+    name : config below ``3_MODELLING/experiments/``, e.g. ``"preprocessing/default"``.
+    overrides : Hydra overrides, e.g. ``["model=linear", "model.context=96"]``. For a config
+        inside a group the keys are those of the file itself (``["bin_frames=2"]``).
+    schema : pydantic model to validate with; without one a plain dict is returned.
+
+    Raises
+    ------
+    ConfigError
+        Unknown config, unknown key (with near matches), or wrong type.
+    """
+    if not (EXPERIMENTS / f"{name}.yaml").is_file():
+        known = available_configs()
+        raise ConfigError(f"no config '{name}' below {EXPERIMENTS}{near_matches(name, known)}")
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(EXPERIMENTS), version_base="1.3"):
+            composed = compose(name, overrides=_in_group(name, overrides))
+        values = OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"config '{name}' with overrides {list(overrides)}: {error}") from error
+    for group in name.split("/")[:-1]:
+        values = values[group]
+    return values if schema is None else validate_config(schema, values, where=f"config '{name}'")
+
+
+def validate_config(schema: type[Schema], values: Mapping[str, Any], where: str) -> Schema:
+    """Validate plain values; the error names every wrong key, its value and what was expected."""
+    try:
+        return schema.model_validate(dict(values))
+    except ValidationError as error:
+        faults = [_fault(schema, item) for item in error.errors()]
+        raise ConfigError(f"{where}: " + "; ".join(faults)) from None
+
+
+def available_configs() -> list[str]:
+    """Names of all configs, e.g. ``preprocessing/default``."""
+    files = EXPERIMENTS.rglob("*.yaml")
+    return sorted(str(file.relative_to(EXPERIMENTS).with_suffix("")) for file in files)
+
+
+def config_hash(config: BaseModel | Mapping[str, Any], length: int = 8) -> str:
+    """Stable hash of a configuration, independent of the order of its keys."""
+    values = config.model_dump(mode="json") if isinstance(config, BaseModel) else dict(config)
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def near_matches(name: str, known: Sequence[str]) -> str:
+    """``; did you mean ...`` with similar names, else all of them: the end of an error message."""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; did you mean {', '.join(close)}?" if close else f"; known: {', '.join(known)}"
+
+
+def _in_group(name: str, overrides: Sequence[str]) -> list[str]:
+    """Hydra nests a config of a group under the group's name; users need not know that."""
+    prefix = ".".join(name.split("/")[:-1])
+    if not prefix:
+        return list(overrides)
+    marks = [len(text) - len(text.lstrip("+~")) for text in overrides]
+    return [f"{text[:m]}{prefix}.{text[m:]}" for text, m in zip(overrides, marks)]
+
+
+def _fault(schema: type[BaseModel], item: Mapping[str, Any]) -> str:
+    key = ".".join(str(part) for part in item["loc"]) or "config"
+    if item["type"] == "extra_forbidden":
+        owner = schema
+        for part in item["loc"][:-1]:
+            field = owner.model_fields.get(str(part)) if hasattr(owner, "model_fields") else None
+            owner = field.annotation if field else schema
+        known = list(getattr(owner, "model_fields", schema.model_fields))
+        return f"unknown key '{key}'{near_matches(str(item['loc'][-1]), known)}"
+    return f"'{key}' = {item.get('input')!r}: {item['msg'].lower()}"
