@@ -56,13 +56,7 @@ def load_config(
     if not (EXPERIMENTS / f"{name}.yaml").is_file():
         known = available_configs()
         raise ConfigError(f"no config '{name}' below {EXPERIMENTS}{near_matches(name, known)}")
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(EXPERIMENTS), version_base="1.3"):
-            composed = compose(name, overrides=_in_group(name, overrides))
-        values = OmegaConf.to_container(composed, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(f"config '{name}' with overrides {list(overrides)}: {error}") from error
+    values = _compose(name, overrides)
     for group in name.split("/")[:-1]:
         values = values[group]
     return values if schema is None else validate_config(schema, values, where=f"config '{name}'")
@@ -94,6 +88,41 @@ def near_matches(name: str, known: Sequence[str]) -> str:
     """``; did you mean ...`` with similar names, else all of them: the end of an error message."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     return f"; did you mean {', '.join(close)}?" if close else f"; known: {', '.join(known)}"
+
+
+def _compose(name: str, overrides: Sequence[str]) -> dict[str, Any]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(EXPERIMENTS), version_base="1.3"):
+        try:
+            composed = compose(name, overrides=_in_group(name, overrides))
+            return OmegaConf.to_container(composed, resolve=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(name, overrides, error)) from error
+
+
+def _explain(name: str, overrides: Sequence[str], error: Exception) -> str:
+    """What is wrong with an override, in the user's terms and not in Hydra's."""
+    base = OmegaConf.to_container(compose(name), resolve=False) if overrides else {}
+    for group in name.split("/")[:-1]:
+        base = base[group]
+    known = _flat_keys(base)
+    for text in overrides:
+        key = text.lstrip("+~").partition("=")[0]
+        if "=" not in text and not text.startswith("~"):
+            return f"override '{text}': expected key=value"
+        if not text.startswith("+") and key not in known:
+            return f"config '{name}': unknown key '{key}'{near_matches(key, known)}"
+    first_line = str(error).partition("\n")[0]
+    return f"config '{name}' with overrides {list(overrides)}: {first_line}"
+
+
+def _flat_keys(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in values.items():
+        keys.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            keys += _flat_keys(value, f"{prefix}{key}.")
+    return keys
 
 
 def _in_group(name: str, overrides: Sequence[str]) -> list[str]:
