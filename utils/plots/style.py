@@ -1,0 +1,197 @@
+"""One look for all figures: colours of areas, splits, models and behaviour, and small helpers.
+
+Call :func:`use_style` once, at the top of a notebook. The base colours are those of Okabe and
+Ito (2008), which stay apart for readers with a colour vision deficiency; areas of one family
+share a hue and differ in lightness, so a label always goes with the colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+BLUE = "#0072B2"
+VERMILLION = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#7F7F7F"
+LIGHT_GREY = "#C8C8C8"
+
+SPLIT_COLORS = {
+    "train": BLUE,
+    "validation": ORANGE,
+    "test": VERMILLION,
+    "passive": PURPLE,
+    "unused": LIGHT_GREY,
+}
+
+# Baselines in greys, so that a fitted model stands out against all of them.
+MODEL_COLORS = {
+    "persistence": "#4D4D4D",
+    "mean": "#7F7F7F",
+    "train_mean": "#A6A6A6",
+    "linear": SKY,
+    "ar16": BLUE,
+    "informer": VERMILLION,
+}
+_OTHER_MODELS = (GREEN, PURPLE, ORANGE, BLACK, "#8C510A", "#5AAE61", "#762A83")
+
+BEHAVIOUR_COLORS = {
+    "wheel": BLACK,
+    "licks": SKY,
+    "pupil": PURPLE,
+    "motion_energy": GREEN,
+    "stimulus": BLUE,
+    "movement": GREEN,
+    "reward": GREEN,
+    "error": VERMILLION,
+    "feedback": GREEN,
+    "left": BLUE,
+    "right": VERMILLION,
+    "block_0.2": VERMILLION,
+    "block_0.5": GREY,
+    "block_0.8": BLUE,
+}
+
+ACTIVITY_CMAP = "gray_r"  # activity from 0 upwards
+SIGNED_CMAP = "RdBu_r"  # correlations and z-scores, centred on 0
+IMAGE_CMAP = "gray"  # mean images
+MISSING_COLOR = "#BFD3E6"  # missing data in an image: no level of grey, so never read as activity
+
+# Family of an area: its hue, and the areas from dark to light.
+AREA_FAMILIES = {
+    "VIS": (BLUE, ("VISp", "VISl", "VISal", "VISrl", "VISa", "VISam", "VISpm", "VISli")),
+    "RSP": (PURPLE, ("RSPagl", "RSPd", "RSPv")),
+    "SS": (ORANGE, ("SSp-bfd", "SSp-tr", "SSp-ul", "SSp-ll", "SSp-m", "SSp-n", "SSp-un", "SSs")),
+    "MO": (VERMILLION, ("MOp", "MOs")),
+    "AUD": (GREEN, ("AUDp", "AUDpo", "AUDd", "AUDv")),
+}
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for all figures that follow."""
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 90,
+            "savefig.dpi": 150,
+            "figure.constrained_layout.use": True,
+            "font.size": 9,
+            "axes.titlesize": 9.5,
+            "axes.titlelocation": "left",
+            "axes.labelsize": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": cycler(
+                color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY]
+            ),
+            "image.interpolation": "nearest",
+            "legend.frameon": False,
+            "legend.fontsize": 8,
+            "lines.linewidth": 1.2,
+            "xtick.labelsize": 8,
+            "ytick.labelsize": 8,
+        }
+    )
+
+
+def area_family(acronym: str) -> str:
+    """Family of an Allen acronym (``VISp`` -> ``VIS``); ``"other"`` where it has none."""
+    matches = [family for family in AREA_FAMILIES if str(acronym).startswith(family)]
+    return matches[0] if matches else "other"
+
+
+def area_color(acronym: str) -> str:
+    """Colour of an area: the family's hue, lighter from the first area to the last."""
+    family = area_family(acronym)
+    if family == "other":
+        return GREY
+    hue, members = AREA_FAMILIES[family]
+    place = members.index(acronym) if acronym in members else len(members) - 1
+    return _shade(hue, place / max(len(members) - 1, 1))
+
+
+def area_order(acronyms: Iterable[str]) -> list[str]:
+    """The distinct areas, family by family: the order of every legend and matrix."""
+    listed = [area for _, members in AREA_FAMILIES.values() for area in members]
+    families = [*AREA_FAMILIES, "other"]
+
+    def place(area: str) -> tuple[int, int, str]:
+        known = listed.index(area) if area in listed else len(listed)
+        return families.index(area_family(area)), known, area
+
+    return sorted({str(area) for area in acronyms}, key=place)
+
+
+def model_color(name: str) -> str:
+    """Colour of a model; a name that is not listed gets the same one on every call."""
+    if name in MODEL_COLORS:
+        return MODEL_COLORS[name]
+    return _OTHER_MODELS[sum(name.encode()) % len(_OTHER_MODELS)]
+
+
+def count(**counts: int) -> str:
+    """``count(cells=1200, trials=3)`` -> ``"n = 1,200 cells, 3 trials"``."""
+    return "n = " + ", ".join(
+        f"{n:,} {unit[:-1] if n == 1 and unit.endswith('s') else unit}".replace("_", " ")
+        for unit, n in counts.items()
+    )
+
+
+def annotate_n(ax: Axes, *, where: str = "upper right", **counts: int) -> None:
+    """Write ``n = ...`` into a corner of an axes: ``annotate_n(ax, cells=24, trials=300)``."""
+    vertical, horizontal = where.split()
+    ax.text(
+        {"left": 0.02, "right": 0.98}[horizontal],
+        {"upper": 0.98, "lower": 0.02}[vertical],
+        count(**counts),
+        transform=ax.transAxes,
+        ha=horizontal,
+        va={"upper": "top", "lower": "bottom"}[vertical],
+        fontsize=8,
+        color="#333333",
+        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
+        zorder=10,
+    )
+
+
+def add_colorbar(image: ScalarMappable, ax: Axes | Iterable[Axes], label: str) -> Colorbar:
+    """A slim colour bar beside an axes (or several), with the quantity and its unit as label."""
+    bar = np.ravel(np.asarray(ax, dtype=object))[0].figure.colorbar(
+        image, ax=ax, label=label, fraction=0.05, pad=0.02, aspect=25
+    )
+    bar.outline.set_visible(False)
+    return bar
+
+
+def mark_simulated(figure: Figure, simulated: bool = True) -> Figure:
+    """Write "simulated data" below a figure, in a strip that the layout keeps free."""
+    if simulated:
+        height = 0.2 / figure.get_figheight()
+        if figure.get_layout_engine() is not None:
+            figure.get_layout_engine().set(rect=(0, height, 1, 1 - height))
+        figure.text(0.995, 0.01, "simulated data", ha="right", va="bottom", fontsize=7, color=GREY)
+    return figure
+
+
+def say_empty(ax: Axes, why: str) -> None:
+    """What stands in an axes that has nothing to show."""
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=GREY)
+    ax.set(xticks=[], yticks=[])
+
+
+def _shade(color: str, lightness: float) -> str:
+    """The colour mixed with white, from the pure colour (0) to 60 % white (1)."""
+    rgb = np.asarray(to_rgb(color))
+    return to_hex(rgb + (1 - rgb) * 0.6 * lightness)
