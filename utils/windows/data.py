@@ -1,0 +1,219 @@
+"""Windows of a recording as batches: past frames in, future frames to forecast.
+
+A window is ``context`` past frames followed by ``horizon`` future frames, all inside one segment
+(no hole, no bad frame) of one block of the split. Nothing is cut in advance: a batch gathers its
+rows from one (time, neuron) tensor that may lie in memory or in a memory-mapped file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from utils.splits import PASSIVE, SPLIT_NAMES, TEST, TRAIN, VALIDATION, find_segments
+from utils.windows.gather import gather_rows, has_nan
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """One batch of windows. It owns its memory, so it is safe to keep.
+
+    Masks are True where a value was measured; where it was not, the value is 0. A mask is None
+    when nothing is missing in the whole split, covariates are None when the data has none.
+    """
+
+    past: Tensor  # (batch, context, neuron)
+    future: Tensor  # (batch, horizon, neuron)
+    past_mask: Tensor | None
+    future_mask: Tensor | None
+    past_covariates: Tensor | None  # (batch, context, covariate)
+    future_covariates: Tensor | None  # (batch, horizon, covariate)
+    past_covariate_mask: Tensor | None
+    future_covariate_mask: Tensor | None
+    starts: Tensor  # (batch,) first frame of each window in the recording
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> WindowBatch:
+        """The same batch on another device."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return WindowBatch(
+            *(v if v is None else v.to(device, non_blocking=non_blocking) for v in values)
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WindowSplit:
+    """All windows of one block: ``len(split)`` of them, the i-th starts at ``starts[i]``."""
+
+    name: str
+    data: WindowData
+    segments: NDArray[np.int64]  # (n, 2) uninterrupted runs of frames, also those too short
+    starts: Tensor  # (window,) int64
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def n_frames(self) -> int:
+        """Valid frames of the block."""
+        return int(np.diff(self.segments, axis=1).sum())
+
+    @property
+    def minutes(self) -> float:
+        """Valid time of the block."""
+        return self.n_frames / self.data.frame_rate / 60
+
+    @cached_property
+    def has_missing(self) -> bool:
+        """Whether any activity of the block is missing; looked up once."""
+        return has_nan(self.data.activity, self.segments)
+
+    @cached_property
+    def has_missing_covariates(self) -> bool:
+        """Whether any covariate of the block is missing; looked up once."""
+        values = self.data.covariates
+        return values is not None and has_nan(values, self.segments)
+
+    def batch(self, indices: ArrayLike | Tensor) -> WindowBatch:
+        """The windows with the given numbers, each 0 .. len(split) - 1, in this order."""
+        data = self.data
+        starts = self.starts[torch.as_tensor(indices, dtype=torch.int64).reshape(-1)]
+        futures = starts + data.context
+        past, past_mask = _gather(data.activity, starts, data.context, self.has_missing)
+        future, future_mask = _gather(data.activity, futures, data.horizon, self.has_missing)
+        known = known_mask = coming = coming_mask = None
+        if data.covariates is not None:
+            holes = self.has_missing_covariates
+            known, known_mask = _gather(data.covariates, starts, data.context, holes)
+            coming, coming_mask = _gather(data.covariates, futures, data.horizon, holes)
+        return WindowBatch(
+            past, future, past_mask, future_mask, known, coming, known_mask, coming_mask, starts
+        )
+
+    def batches(
+        self,
+        batch_size: int,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+        stride: int = 1,
+    ) -> Iterator[WindowBatch]:
+        """All windows (every ``stride``-th), in order of time or shuffled; the last may be small.
+
+        ``generator`` makes the shuffle reproducible.
+        """
+        order = torch.arange(0, len(self), stride)
+        if shuffle:
+            order = order[torch.randperm(len(order), generator=generator)]
+        for indices in order.split(batch_size):
+            yield self.batch(indices)
+
+    def __repr__(self) -> str:
+        return (
+            f"WindowSplit({self.name}: {len(self):,} windows, {self.minutes:.1f} min "
+            f"in {len(self.segments)} segments)"
+        )
+
+
+@dataclass(eq=False, repr=False)
+class WindowData:
+    """A recording cut into train, validation, test and passive windows.
+
+    Made by :func:`utils.windows.window_data` (arrays) or :func:`utils.windows.load_windows`
+    (session file).
+    """
+
+    activity: Tensor  # (time, neuron) float32, a view of what was given; NaN = missing
+    timestamps: NDArray[np.float64]  # (time,) s
+    split: NDArray[np.int8]  # (time,) labels of utils.splits
+    frame_mask: NDArray[np.bool_]  # (time,) True = valid
+    context: int  # frames
+    horizon: int  # frames
+    neurons: pd.DataFrame  # one row per column of activity
+    covariates: Tensor | None = None  # (time, covariate) float32
+    covariate_names: tuple[str, ...] = ()
+    scaler: dict | None = None  # method, offset (N,), scale (N,); None: not scaled here
+    source: str = "unknown"
+    unit: str = ""
+    stored_hash: str | None = None  # of the session file, where there is one
+
+    def __post_init__(self) -> None:
+        self.train = self._split(TRAIN)
+        self.validation = self._split(VALIDATION)
+        self.test = self._split(TEST)
+        passive = self._split(PASSIVE)
+        self.passive = passive if len(passive) else None
+
+    @property
+    def window(self) -> int:
+        """Frames of one window: context + horizon."""
+        return self.context + self.horizon
+
+    @property
+    def n_neurons(self) -> int:
+        """Columns of the activity."""
+        return self.activity.shape[1]
+
+    @cached_property
+    def frame_rate(self) -> float:
+        """Frames per second: one over the median step, so holes in time do not count."""
+        return float(1 / np.median(np.diff(self.timestamps)))
+
+    @property
+    def splits(self) -> tuple[WindowSplit, ...]:
+        """The blocks that hold windows, in the order train, validation, test, passive."""
+        blocks = (self.train, self.validation, self.test, self.passive)
+        return tuple(block for block in blocks if block is not None)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Identifies activity, clock and split; of a session file it is the stored hash."""
+        if self.stored_hash is not None:
+            return self.stored_hash
+        digest = hashlib.sha256()
+        for values in (self.activity.numpy(), self.timestamps, self.split):
+            digest.update(np.ascontiguousarray(values))
+        return digest.hexdigest()
+
+    def _split(self, label: int) -> WindowSplit:
+        segments = find_segments(self.timestamps, self.frame_mask & (self.split == label))
+        fitting = [(a, b - self.window + 1) for a, b in segments.tolist() if b - a >= self.window]
+        starts = [torch.arange(a, b) for a, b in fitting] or [torch.empty(0, dtype=torch.int64)]
+        return WindowSplit(SPLIT_NAMES[label], self, segments, torch.cat(starts))
+
+    def __repr__(self) -> str:
+        rate = self.frame_rate
+        simulated = " SIMULATED" if self.source == "simulated" else ""
+        unit = f" [{self.unit}]" if self.unit else ""
+        lines = [
+            f"WindowData({self.source}){simulated}: {len(self.timestamps):,} frames x "
+            f"{self.n_neurons:,} neurons{unit} at {rate:.2f} Hz",
+            f"  window: {self.context} -> {self.horizon} frames "
+            f"({self.context / rate:.1f} s -> {self.horizon / rate:.1f} s), "
+            f"{len(self.covariate_names)} covariates",
+        ]
+        for block in self.splits:
+            lines.append(
+                f"  {block.name:<10} {block.minutes:6.1f} min  n = {len(block):,} windows "
+                f"in {len(block.segments)} segments"
+            )
+        return "\n".join(lines)
+
+
+def _gather(
+    values: Tensor, starts: Tensor, length: int, has_missing: bool
+) -> tuple[Tensor, Tensor | None]:
+    rows = gather_rows(values, starts, length)
+    if not has_missing:
+        return rows, None
+    mask = ~rows.isnan()
+    return rows.nan_to_num_(nan=0.0), mask
