@@ -5,9 +5,25 @@ from utils.signals.baselines import (
     maximin_baseline,
     running_percentile_baseline,
 )
+from utils.signals.fluorescence import (
+    CAUSAL,
+    baseline_floor,
+    correct_neuropil,
+    delta_f_over_f,
+    noise_level,
+    noise_std,
+)
+from utils.signals.statistics import column_quantiles
 
 __all__ = [
+    "CAUSAL",
+    "baseline_floor",
+    "column_quantiles",
     "constant_percentile_baseline",
+    "correct_neuropil",
+    "delta_f_over_f",
     "maximin_baseline",
+    "noise_level",
+    "noise_std",
     "running_percentile_baseline",
 ]
