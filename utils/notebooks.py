@@ -22,16 +22,29 @@ from typing import Any
 
 import jupytext
 import nbformat
-from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from tqdm.auto import tqdm
+from traitlets.config import Config
 
 from utils.config import near_matches
 from utils.paths import NOTEBOOK_FOLDERS, PROJECT, data_dir
 
-KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+METADATA = {  # of source and twin alike, as `jupytext --sync` writes it with our pyproject.toml
+    "jupytext": {
+        "cell_metadata_filter": "tags,-all",
+        "formats": "ipynb,py:percent",
+        "notebook_metadata_filter": (
+            "kernelspec,jupytext,-jupytext.text_representation.jupytext_version"
+        ),
+    },
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 COMPARED = "nbval-check-output"
 MAX_TWIN_BYTES = 2_000_000
@@ -72,9 +85,7 @@ def find_notebook(name: str | Path) -> Path:
 def read_source(path: Path) -> NotebookNode:
     """Read a notebook; the result has no outputs and the metadata that all twins share."""
     notebook = jupytext.read(path)
-    notebook.metadata = nbformat.from_dict(
-        {"jupytext": {"formats": "ipynb,py:percent"}, "kernelspec": dict(KERNELSPEC)}
-    )
+    notebook.metadata = nbformat.from_dict(METADATA)
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
         cell.metadata = nbformat.from_dict({"tags": tags} if (tags := _tags(cell)) else {})
@@ -112,20 +123,15 @@ def parameters_of(notebook: NotebookNode, name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def private_kernel(cwd: Path) -> Iterator[KernelManager]:
-    """A Python kernel over sockets in a folder of its own.
+def private_sockets() -> Iterator[Config]:
+    """Settings of a notebook client whose kernel talks over sockets in a folder of its own.
 
     TCP ports are picked before they are bound, so that kernels which start together can take one
     another's; a private folder cannot be shared by accident.
     """
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
         file = str(Path(folder) / "kernel.json")
-        kernel = KernelManager(kernel_name="python3", transport="ipc", connection_file=file)
-        kernel.start_kernel(cwd=str(cwd))
-        try:
-            yield kernel
-        finally:
-            kernel.shutdown_kernel(now=True)
+        yield Config(KernelManager={"transport": "ipc", "connection_file": file})
 
 
 # ---------------------------------------------------------------------- refresh
@@ -134,10 +140,12 @@ def private_kernel(cwd: Path) -> Iterator[KernelManager]:
 def executed_twin(source: Path) -> NotebookNode:
     """Execute a source in its folder and return the twin, cleaned of all that is accidental."""
     notebook = read_source(source)
-    with private_kernel(source.parent) as kernel:
+    with private_sockets() as config:
         client = NotebookClient(
             notebook,
-            km=kernel,
+            config=config,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(source.parent)}},
             timeout=None,
             record_timing=False,
             store_widget_state=False,
@@ -158,19 +166,30 @@ def twin_text(notebook: NotebookNode) -> str:
 def refresh(source: Path, check: bool = False) -> bool:
     """Execute a source and write its twin; returns whether the twin differed from the file.
 
-    With ``check`` nothing is written. An output that holds a path of this machine, a memory
-    address or a time of day is refused: the cell is named and the old twin stays.
+    The source gets the standard header, its cells are never touched. With ``check`` nothing is
+    written. An output that holds a path of this machine, a memory address or a time of day is
+    refused: the cell is named and the old twin stays.
     """
     notebook = executed_twin(source)
     if leaks := output_faults(notebook):
         raise NotebookError(f"{source.name}: " + "; ".join(leaks))
-    twin, text = source.with_suffix(".ipynb"), twin_text(notebook)
-    changed = not twin.is_file() or twin.read_text() != text
-    if changed and not check:
-        part = twin.with_suffix(".ipynb.part")
-        part.write_text(text)
-        os.replace(part, twin)
-    return changed
+    wanted = {
+        source: with_standard_header(source.read_text()),
+        source.with_suffix(".ipynb"): twin_text(notebook),
+    }
+    changed = [p for p, text in wanted.items() if not p.is_file() or p.read_text() != text]
+    for path in [] if check else changed:
+        part = path.with_name(path.name + ".part")
+        part.write_text(wanted[path])
+        os.replace(part, path)
+    return bool(changed)
+
+
+def with_standard_header(text: str) -> str:
+    """The text of a source with the header that jupytext itself would write."""
+    header = jupytext.writes(nbformat.v4.new_notebook(metadata=METADATA), "py:percent")
+    cells = re.sub(r"\A# ---\n(?:#.*\n)*?# ---\n", "", text)
+    return header.rstrip() + "\n\n" + cells.lstrip("\n")
 
 
 def _clean(notebook: NotebookNode) -> NotebookNode:
@@ -203,6 +222,8 @@ def guard_faults(source: Path) -> list[str]:
     notebook, twin = read_source(source), nbformat.reads(text, as_version=4)
     faults = [*_pair_faults(notebook, twin), *_source_faults(notebook, source.name)]
     faults += [*_count_faults(twin), *output_faults(twin)]
+    if with_standard_header(source.read_text()) != source.read_text():
+        faults.append("the source lacks the standard header; run `make refresh`")
     if twin.metadata.get("widgets"):
         faults.append("the twin stores widget state")
     if len(text.encode()) > MAX_TWIN_BYTES:
