@@ -1,0 +1,83 @@
+"""The three forecasts that any model must beat: the last value, the recent mean, the train mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from utils.models.forecasting.base import Forecaster, last_observed, observed_mean
+
+if TYPE_CHECKING:
+    from utils.windows import WindowData
+
+
+class Persistence(Forecaster):
+    """The last observed value of each neuron, repeated."""
+
+    name = "persistence"
+    transfers = True
+
+    def _fit(self, data: WindowData) -> None:
+        """Nothing to learn."""
+
+    def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
+        return last_observed(past, mask).repeat(1, self._fitted().horizon, 1)
+
+
+class ContextMean(Forecaster):
+    """The mean of each neuron over its observed context, repeated."""
+
+    name = "mean"
+    transfers = True
+
+    def _fit(self, data: WindowData) -> None:
+        """Nothing to learn."""
+
+    def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
+        return observed_mean(past, mask).repeat(1, self._fitted().horizon, 1)
+
+
+class TrainMean(Forecaster):
+    """The mean of each neuron over the training frames: what is known without any context."""
+
+    name = "train_mean"
+    learnt = ("level",)
+
+    def _fit(self, data: WindowData) -> None:
+        self.level = train_mean(data)
+
+    def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
+        level = self.level.to(past.device)
+        return level.expand(past.shape[0], self._fitted().horizon, -1).clone()
+
+
+def train_mean(data: WindowData) -> Tensor:
+    """Mean of each neuron over the training segments, ``(neuron,)`` float32; 0 if never seen."""
+    return train_moments(data)[0].float()
+
+
+def train_moments(data: WindowData) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each neuron over the training segments, float64.
+
+    Two passes over bounded pieces, so that a recording larger than memory can be mapped.
+    A neuron that was never observed has mean 0 and deviation 0.
+    """
+    total = torch.zeros(data.n_neurons, dtype=torch.float64)
+    count = torch.zeros_like(total)
+    for piece in _train_pieces(data):
+        total += piece.nan_to_num(0.0).sum(dim=0)
+        count += piece.isfinite().sum(dim=0)
+    count = count.clamp(min=1)
+    mean = total / count
+    squares = torch.zeros_like(total)
+    for piece in _train_pieces(data):
+        squares += (piece - mean).nan_to_num(0.0).square().sum(dim=0)
+    return mean, (squares / count).sqrt()
+
+
+def _train_pieces(data: WindowData, frames: int = 1024):
+    for start, stop in data.train.segments.tolist():
+        for first in range(start, stop, frames):
+            yield data.activity[first : min(first + frames, stop)].double()

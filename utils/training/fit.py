@@ -1,0 +1,195 @@
+"""Train a task: checkpoints, early stopping, logs, seeds and resuming, set up in one place.
+
+A training folder holds ``checkpoints/best.ckpt`` and ``checkpoints/last.ckpt``,
+``metrics.csv`` (one row per epoch) and TensorBoard events.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from utils.training.config import TrainerConfig, choose_device, choose_precision
+from utils.training.task import MONITOR, TrainingTask
+
+log = logging.getLogger(__name__)
+
+
+class TrainingError(RuntimeError):
+    """Training cannot start or gave no usable model."""
+
+
+@dataclass
+class TrainingResult:
+    """What a training did."""
+
+    best_loss: float  # smallest validation loss
+    best_epoch: int
+    epochs: int  # completed
+    steps: int
+    seconds: float
+    device: str
+    curves: pd.DataFrame  # one row per epoch: train_loss, validation_loss, ...
+
+
+def fit_task(
+    task: TrainingTask,
+    train: Sized,
+    validation: Sized,
+    config: TrainerConfig,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+) -> TrainingResult:
+    """Train, and leave the weights of the best epoch in ``task``.
+
+    Parameters
+    ----------
+    train, validation : iterables of batches with a length.
+    folder : keeps logs and checkpoints; without it they are dropped after training.
+    resume : continue from ``checkpoints/last.ckpt`` in ``folder``.
+
+    Raises
+    ------
+    TrainingError
+        Nothing to train on, nothing to resume from, or a loss that is not finite.
+    """
+    if len(train) == 0 or len(validation) == 0:
+        raise TrainingError("training needs at least one training and one validation batch")
+    if folder is None:
+        if resume:
+            raise TrainingError("resume needs the folder of the interrupted training")
+        with tempfile.TemporaryDirectory() as temporary:
+            return fit_task(task, train, validation, config, folder=Path(temporary))
+    folder = Path(folder)
+    last = _last_checkpoint(folder) if resume else None
+    begin = time.perf_counter()
+    with quiet_lightning():
+        trainer = make_trainer(config, folder)
+        trainer.fit(task, train, validation, ckpt_path=last, weights_only=True)
+        trainer.strategy.teardown()
+    return _result(trainer, task, folder, time.perf_counter() - begin)
+
+
+def make_trainer(config: TrainerConfig, folder: Path, **extra: Any) -> lightning.Trainer:
+    """Lightning trainer on the chosen device that logs and checkpoints into ``folder``."""
+    device = choose_device(config.device)
+    minutes = config.max_minutes
+    callbacks = [
+        ModelCheckpoint(
+            folder / "checkpoints",
+            filename="best",
+            monitor=MONITOR,
+            save_last=True,
+            enable_version_counter=False,
+        ),
+        EarlyStopping(MONITOR, patience=config.patience, check_finite=True),
+        _SeedEachEpoch(config.seed),
+    ]
+    if config.progress:
+        callbacks.append(TQDMProgressBar(leave=False))
+    return lightning.Trainer(
+        accelerator="gpu" if device == "cuda" else device,
+        devices=1,
+        precision=choose_precision(config.precision, device),
+        max_epochs=config.max_epochs,
+        max_steps=config.max_steps or -1,
+        max_time=None if minutes is None else timedelta(minutes=minutes),
+        gradient_clip_val=config.gradient_clip,
+        callbacks=callbacks,
+        logger=[
+            CSVLogger(folder, name="", version=""),
+            TensorBoardLogger(folder, name="", version=""),
+        ],
+        enable_progress_bar=config.progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+        **extra,
+    )
+
+
+def read_curves(folder: Path) -> pd.DataFrame:
+    """``metrics.csv`` of a training folder: one row per epoch."""
+    rows = pd.read_csv(Path(folder) / "metrics.csv")
+    return rows.groupby("epoch").last().drop(columns="step").reset_index()
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without notes on hardware and on warnings that concern Lightning itself, not the user."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
+            warnings.filterwarnings("ignore", message="Experiment logs directory .* exists")
+            warnings.filterwarnings("ignore", message="Checkpoint directory .* exists")
+            warnings.filterwarnings("ignore", message="GPU available but not used")
+            warnings.filterwarnings("ignore", message="MPS available but not used")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+class _SeedEachEpoch(lightning.Callback):
+    """Dropout of an epoch depends on the seed and the epoch alone, so that resuming is exact."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, task: Any) -> None:
+        torch.manual_seed(self.seed + 1000 * trainer.current_epoch)
+
+
+def _last_checkpoint(folder: Path) -> Path:
+    last = folder / "checkpoints" / "last.ckpt"
+    if not last.is_file():
+        raise TrainingError(f"nothing to resume: {last} does not exist; train without resume first")
+    return last
+
+
+def _result(
+    trainer: lightning.Trainer, task: TrainingTask, folder: Path, seconds: float
+) -> TrainingResult:
+    best = trainer.checkpoint_callback.best_model_path
+    curves = read_curves(folder)
+    if not best or not np.isfinite(curves[MONITOR]).any():
+        raise TrainingError(
+            f"the validation loss was never finite after {trainer.global_step} steps; "
+            "use a smaller learning_rate, or check the data for extreme values"
+        )
+    checkpoint = torch.load(best, map_location="cpu", weights_only=True)
+    task.load_state_dict(checkpoint["state_dict"])
+    result = TrainingResult(
+        best_loss=float(trainer.checkpoint_callback.best_model_score),
+        best_epoch=int(checkpoint["epoch"]),
+        epochs=trainer.current_epoch,
+        steps=trainer.global_step,
+        seconds=seconds,
+        device=str(trainer.strategy.root_device),
+        curves=curves,
+    )
+    log.info(
+        "trained %d epochs in %.1f s on %s; best validation loss %.5g in epoch %d",
+        result.epochs, seconds, result.device, result.best_loss, result.best_epoch,
+    )  # fmt: skip
+    return result
