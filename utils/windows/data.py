@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from utils.splits import PASSIVE, SPLIT_NAMES, TEST, TRAIN, VALIDATION, find_segments
-from utils.windows.gather import gather_rows, has_nan
+from utils.windows.gather import gather_windows, has_nan
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,11 @@ class WindowSplit:
         """The windows with the given numbers, each 0 .. len(split) - 1, in this order."""
         data = self.data
         starts = self.starts[torch.as_tensor(indices, dtype=torch.int64).reshape(-1)]
-        futures = starts + data.context
-        past, past_mask = _gather(data.activity, starts, data.context, self.has_missing)
-        future, future_mask = _gather(data.activity, futures, data.horizon, self.has_missing)
-        known = known_mask = coming = coming_mask = None
+        past, future, past_mask, future_mask = self._gather(data.activity, starts, self.has_missing)
+        covariates = (None,) * 4
         if data.covariates is not None:
-            holes = self.has_missing_covariates
-            known, known_mask = _gather(data.covariates, starts, data.context, holes)
-            coming, coming_mask = _gather(data.covariates, futures, data.horizon, holes)
-        return WindowBatch(
-            past, future, past_mask, future_mask, known, coming, known_mask, coming_mask, starts
-        )
+            covariates = self._gather(data.covariates, starts, self.has_missing_covariates)
+        return WindowBatch(past, future, past_mask, future_mask, *covariates, starts)
 
     def batches(
         self,
@@ -116,6 +110,18 @@ class WindowSplit:
             order = order[torch.randperm(len(order), generator=generator)]
         for indices in order.split(batch_size):
             yield self.batch(indices)
+
+    def _gather(
+        self, values: Tensor, starts: Tensor, has_missing: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Past, future and their masks; what is missing becomes 0."""
+        past, future = gather_windows(values, starts, self.data.context, self.data.horizon)
+        if not has_missing:
+            return past, future, None, None
+        past_holes, future_holes = past.isnan(), future.isnan()
+        past.masked_fill_(past_holes, 0.0)
+        future.masked_fill_(future_holes, 0.0)
+        return past, future, past_holes.logical_not_(), future_holes.logical_not_()
 
     def __repr__(self) -> str:
         return (
@@ -207,13 +213,3 @@ class WindowData:
                 f"in {len(block.segments)} segments"
             )
         return "\n".join(lines)
-
-
-def _gather(
-    values: Tensor, starts: Tensor, length: int, has_missing: bool
-) -> tuple[Tensor, Tensor | None]:
-    rows = gather_rows(values, starts, length)
-    if not has_missing:
-        return rows, None
-    mask = ~rows.isnan()
-    return rows.nan_to_num_(nan=0.0), mask

@@ -1,4 +1,4 @@
-"""Fast windows: whole rows gathered from a strided view of one (time, neuron) tensor.
+"""Fast windows: runs of frames gathered from a strided view of one (time, neuron) tensor.
 
 Frames of a window lie next to each other in memory, so a window is one contiguous run of
 ``length x neurons`` values. A strided view with one (overlapping) row per possible start turns
@@ -13,13 +13,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 CHUNK_VALUES = 4_000_000  # 16 MB of float32: bounds the memory of a pass over a mapped file
+# torch shares the rows of an index_select out between threads when they are shorter than this
+# (at::internal::GRAIN_SIZE); it splits longer ones, and waits for all threads after each.
+SHARED_ROW = 32_768
 
 
-def gather_rows(values: Tensor, starts: Tensor, length: int) -> Tensor:
-    """Windows of ``length`` frames: (time, column), (batch,) -> (batch, length, column)."""
-    n_frames, n_columns = values.shape
-    windows = values.as_strided((n_frames - length + 1, length * n_columns), (n_columns, 1))
-    return windows.index_select(0, starts).view(len(starts), length, n_columns)
+def gather_windows(
+    values: Tensor, starts: Tensor, context: int, horizon: int
+) -> tuple[Tensor, Tensor]:
+    """Past and future of windows, contiguous, in memory of their own.
+
+    (time, column), (batch,) -> (batch, context, column), (batch, horizon, column)
+    """
+    n_columns = values.shape[1]
+    sizes = [len(starts) * length * n_columns for length in (context, horizon)]
+    past, future = _empty(sum(sizes)).split(sizes)
+    _gather(values, starts, context, out=past)
+    _gather(values, starts + context, horizon, out=future)
+    return past.view(len(starts), context, n_columns), future.view(len(starts), horizon, n_columns)
 
 
 def has_nan(values: Tensor, segments: NDArray[np.int64]) -> bool:
@@ -53,3 +64,25 @@ def frames_with_values(values: Tensor) -> NDArray[np.bool_]:
 
 def _chunks(values: Tensor) -> tuple[Tensor, ...]:
     return values.split(max(1, CHUNK_VALUES // values.shape[1]))
+
+
+def _gather(values: Tensor, starts: Tensor, length: int, out: Tensor) -> None:
+    n_frames, n_columns = values.shape
+    run = _frames_per_row(length, n_columns)
+    rows = values.as_strided((n_frames - run + 1, run * n_columns), (n_columns, 1))
+    first = starts[:, None] + torch.arange(0, length, run)  # (batch, runs of a window)
+    torch.index_select(rows, 0, first.view(-1), out=out.view(-1, run * n_columns))
+
+
+def _frames_per_row(length: int, n_columns: int) -> int:
+    """The longest equal part of a window that threads share out; all of it if parts get tiny."""
+    parts = [n for n in range(1, length + 1) if length % n == 0 and n * n_columns < SHARED_ROW]
+    longest = max(parts, default=length)
+    return longest if longest * n_columns >= SHARED_ROW / 16 else length
+
+
+def _empty(n_values: int) -> Tensor:
+    """New memory: pinned for a GPU, else from numpy, which asks for huge pages (fewer faults)."""
+    if torch.cuda.is_available():
+        return torch.empty(n_values, pin_memory=True)
+    return torch.from_numpy(np.empty(n_values, np.float32))
