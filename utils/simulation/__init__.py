@@ -1,0 +1,19 @@
+"""Simulated mesoscope sessions with a known truth, written as ALF and indexed for ONE.
+
+A score on simulated data shows that code works; it is no evidence about brains.
+"""
+
+from utils.simulation.alf_writer import DOCUMENTED_EXTRAS
+from utils.simulation.one_index import build_index
+from utils.simulation.session import PRESETS, preset_session, simulate_session
+from utils.simulation.truth import Truth, load_truth
+
+__all__ = [
+    "DOCUMENTED_EXTRAS",
+    "PRESETS",
+    "Truth",
+    "build_index",
+    "load_truth",
+    "preset_session",
+    "simulate_session",
+]
