@@ -1,0 +1,129 @@
+"""Which session is meant: details of an eid, rows of a csv, near matches of a wrong name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from utils.sessions.errors import SessionError, SessionNotFoundError
+
+_SESSION_PATH = re.compile(r"([^/]+)/Subjects/([^/]+)/(\d{4}-\d{2}-\d{2})/(\d{1,3})/?$")
+N_SUGGESTIONS = 3
+
+
+def session_details(one: Any, eid: str, session_path: Path | None) -> dict[str, str]:
+    """eid, subject, date and task protocol, from ONE's records and the session's path."""
+    match = _SESSION_PATH.search(Path(session_path).as_posix()) if session_path else None
+    details = {"eid": eid, "subject": "unknown", "date": "unknown", "task_protocol": ""}
+    if match:
+        lab, subject, date, number = match.groups()
+        details.update(subject=subject, date=date)
+        details["eid"] = eid or eid_of_path(f"{lab}/Subjects/{subject}/{date}/{int(number):03d}")
+    elif not eid:
+        details["eid"] = Path(session_path).name
+    record = {} if one is None else _record(one.get_details(eid))
+    for field, keys in {
+        "subject": ("subject",),
+        "date": ("start_time", "date"),  # the server has the time of day, a local index the day
+        "task_protocol": ("task_protocol",),
+    }.items():
+        value = next((record[key] for key in keys if _is_given(record.get(key))), None)
+        if value is not None:
+            details[field] = str(value)
+    return details
+
+
+def eid_in_csv(csv: Path | str, index: int | str) -> str:
+    """The eid in row ``index`` (from 0; negative from the end) of a csv, or equal to ``index``."""
+    csv = Path(csv)
+    if not csv.is_file():
+        raise SessionNotFoundError(f"csv of sessions {csv} does not exist")
+    table = pd.read_csv(csv)
+    if "eid" not in table:
+        raise SessionError(f"{csv}: no column 'eid'; columns found: {', '.join(table.columns)}")
+    eids = table["eid"].astype(str).tolist()
+    if isinstance(index, str):
+        if index not in eids:
+            raise SessionNotFoundError(f"{csv}: no eid {index}{suggest(index, eids)}")
+        return index
+    if not -len(eids) <= index < len(eids):
+        raise SessionError(f"{csv}: no row {index}; it has {len(eids)} rows (0 to {len(eids) - 1})")
+    return eids[index]
+
+
+def unknown_session(one: Any, eid: str, error: Exception | None = None) -> SessionNotFoundError:
+    """The error for an eid that a ONE object does not know, with near matches."""
+    reason = f" ({type(error).__name__}: {error})" if error else ""
+    return SessionNotFoundError(
+        f"session '{eid}' is not known to {one!r}{reason}{suggest(eid, known_sessions(one))}"
+    )
+
+
+def known_sessions(one: Any) -> list[str]:
+    """``eid (subject date)`` of each session in the local index of a ONE object."""
+    try:
+        eids, records = one.search(details=True, query_type="local")
+    except Exception:  # suggestions are an extra: whatever fails here, the first error matters
+        return []
+    return [f"{eid} ({r['subject']} {r['date']})" for eid, r in zip(eids, map(_record, records))]
+
+
+def local_one(root: Path | str) -> Any:
+    """A local ONE object over a cache folder; it never prompts and never asks a server.
+
+    Raises
+    ------
+    SessionNotFoundError
+        The folder, or the index of its sessions, is missing.
+    """
+    from one.api import One  # late: it takes half a second, and files need no ONE
+
+    root = Path(root)
+    if not (root / "sessions.pqt").is_file():
+        raise SessionNotFoundError(
+            f"{root} is no ONE cache: it has no sessions.pqt. Open 'small' to simulate a first "
+            "session, or index a folder of sessions with utils.simulation.one_index.build_index"
+        )
+    return One(cache_dir=root, mode="local")
+
+
+def is_eid(name: str) -> bool:
+    """Whether a name has the form of an eid (a UUID)."""
+    return re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name.lower()) is not None
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """End of an error message: known names that look like ``name``, else how many there are."""
+    if not known:
+        return "; no sessions are known there"
+    words = [word for word in re.split(r"[\s_/]+", name.lower()) if word]
+    close = [k for k in known if k.lower().startswith(name.lower()[:8])] if name else []
+    close += [k for k in known if words and all(word in k.lower() for word in words)]
+    first_words = {k.split(" ")[0]: k for k in known}
+    close += [first_words[k] for k in difflib.get_close_matches(name, first_words, cutoff=0.5)]
+    close = list(dict.fromkeys(close))[:N_SUGGESTIONS]
+    if close:
+        return f"; did you mean {', '.join(close)}?"
+    shown = ", ".join(known[:N_SUGGESTIONS]) + (", ..." if len(known) > N_SUGGESTIONS else "")
+    return f"; {len(known)} known: {shown}"
+
+
+def eid_of_path(relative_path: str) -> str:
+    """Stable eid of a session that no server numbered, from its path below the cache."""
+    return str(uuid.uuid3(uuid.NAMESPACE_URL, relative_path))
+
+
+def _record(details: Any) -> dict[str, Any]:
+    """ONE's details as a dict: remote they are one, locally a Series or DataFrame."""
+    if isinstance(details, pd.DataFrame):
+        details = details.iloc[0] if len(details) else {}
+    return dict(details)
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and value != "" and not (isinstance(value, float) and value != value)
