@@ -112,21 +112,28 @@ def circular_shift(
 
 
 def distance_groups(positions: np.ndarray, edges: Sequence[float]) -> np.ndarray:
-    """Group of every pair by distance ``(neuron, neuron)``: k for edges[k] <= d < edges[k + 1]."""
+    """Group of every pair by distance: k for edges[k] <= d < edges[k + 1].
+
+    ``(neuron, neuron)``; each pair once, above the diagonal, the rest ``EXCLUDED``.
+    """
     distances = squareform(pdist(np.asarray(positions, float)))
     groups = np.digitize(distances, edges) - 1
     groups[(groups < 0) | (groups >= len(edges) - 1) | np.isnan(distances)] = EXCLUDED
-    np.fill_diagonal(groups, EXCLUDED)
+    groups[np.tril_indices(len(groups))] = EXCLUDED
     return groups
 
 
 def area_groups(areas: Sequence[str], order: Sequence[str]) -> np.ndarray:
-    """Group of every pair by area ``(neuron, neuron)``: ``row * len(order) + column``."""
+    """Group of every pair by its two areas: ``first * len(order) + second``, first <= second.
+
+    ``(neuron, neuron)``; each pair once, above the diagonal, the rest ``EXCLUDED``.
+    """
     place = {area: index for index, area in enumerate(order)}
     index = np.array([place.get(str(area), EXCLUDED) for area in areas])
-    groups = index[:, None] * len(order) + index[None, :]
-    groups[(index[:, None] == EXCLUDED) | (index[None, :] == EXCLUDED)] = EXCLUDED
-    np.fill_diagonal(groups, EXCLUDED)
+    first = np.minimum(index[:, None], index[None, :])
+    groups = first * len(order) + np.maximum(index[:, None], index[None, :])
+    groups[first == EXCLUDED] = EXCLUDED
+    groups[np.tril_indices(len(groups))] = EXCLUDED
     return groups
 
 
@@ -143,9 +150,8 @@ def grouped_correlation(
 
     Returns
     -------
-    One row per group: ``correlation``, ``n_pairs`` (each pair once per direction in which it
-    occurs, so halve it for symmetric groups), ``chance_low`` and ``chance_high`` (2.5th and
-    97.5th percentile of the group mean over ``n_shifts`` circular shifts).
+    One row per group: ``correlation``, ``n_pairs``, ``chance_low`` and ``chance_high`` (2.5th
+    and 97.5th percentile of the group mean over ``n_shifts`` circular shifts).
     """
     means, n_pairs = _group_means(correlation_matrix(activity), groups, n_groups)
     rng = np.random.default_rng(seed)

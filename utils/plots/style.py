@@ -70,7 +70,7 @@ SIGNED_CMAP = "RdBu_r"  # correlations and z-scores, centred on 0
 IMAGE_CMAP = "gray"  # mean images
 MISSING_COLOR = "#BFD3E6"  # missing data in an image: no level of grey, so never read as activity
 
-# Family of an area: its hue, and the areas from dark to light.
+# Family of an area: its hue and its areas; the first one has the pure hue.
 AREA_FAMILIES = {
     "VIS": (BLUE, ("VISp", "VISl", "VISal", "VISrl", "VISa", "VISam", "VISpm", "VISli")),
     "RSP": (PURPLE, ("RSPagl", "RSPd", "RSPv")),
@@ -113,13 +113,15 @@ def area_family(acronym: str) -> str:
 
 
 def area_color(acronym: str) -> str:
-    """Colour of an area: the family's hue, lighter from the first area to the last."""
+    """Colour of an area: the family's hue in a shade of its own."""
     family = area_family(acronym)
     if family == "other":
         return GREY
     hue, members = AREA_FAMILIES[family]
     place = members.index(acronym) if acronym in members else len(members) - 1
-    return _shade(hue, place / max(len(members) - 1, 1))
+    n_shades = max(len(members), 3)
+    stride = 1 if n_shades == 3 else 3  # neighbours in a long list get unlike shades
+    return _shade(hue, (stride * place % n_shades) / (n_shades - 1))
 
 
 def area_order(acronyms: Iterable[str]) -> list[str]:
