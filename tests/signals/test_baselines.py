@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from utils.signals import (
-    constant_percentile_baseline,
     maximin_baseline,
     running_percentile_baseline,
 )
@@ -77,7 +76,6 @@ def test_constant_trace_has_its_value_as_baseline():
     trace = np.full((100, 1), 7.0)
     assert (running_percentile_baseline(trace, 5.0, warmup_s=0) == 7).all()
     assert (maximin_baseline(trace, 5.0) == 7).all()
-    assert constant_percentile_baseline(trace) == 7
 
 
 def test_single_frame_and_no_roi():
@@ -85,12 +83,9 @@ def test_single_frame_and_no_roi():
     assert running_percentile_baseline(np.ones((50, 0)), 5.0).shape == (50, 0)
 
 
-@pytest.mark.parametrize(
-    "baseline", [running_percentile_baseline, maximin_baseline, constant_percentile_baseline]
-)
+@pytest.mark.parametrize("baseline", [running_percentile_baseline, maximin_baseline])
 def test_all_frames_bad_is_an_error(baseline, traces):
-    settings = {} if baseline is constant_percentile_baseline else {"frame_rate": 5.0}
     with pytest.raises(ValueError, match="no good frame"):
-        baseline(traces, good=np.zeros(300, bool), **settings)
+        baseline(traces, 5.0, good=np.zeros(300, bool))
     with pytest.raises(ValueError, match="300 frames"):
-        baseline(traces, good=np.ones(299, bool), **settings)
+        baseline(traces, 5.0, good=np.ones(299, bool))

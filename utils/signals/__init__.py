@@ -1,10 +1,10 @@
 """Signals: arrays in, arrays out, shaped ``(time, roi)``; no files and no sessions."""
 
 from utils.signals.baselines import (
-    constant_percentile_baseline,
     maximin_baseline,
     running_percentile_baseline,
 )
+from utils.signals.causal import bin_mean, bin_starts, causal_smooth
 from utils.signals.fluorescence import (
     CAUSAL,
     baseline_floor,
@@ -18,8 +18,10 @@ from utils.signals.statistics import column_quantiles
 __all__ = [
     "CAUSAL",
     "baseline_floor",
+    "bin_mean",
+    "bin_starts",
+    "causal_smooth",
     "column_quantiles",
-    "constant_percentile_baseline",
     "correct_neuropil",
     "delta_f_over_f",
     "maximin_baseline",

@@ -106,18 +106,6 @@ def maximin_baseline(
     return out
 
 
-def constant_percentile_baseline(
-    values: np.ndarray, *, percentile: float = 10.0, good: np.ndarray | None = None
-) -> np.ndarray:
-    """One baseline per ROI: the percentile over all good frames, ``(roi,)`` float32.
-
-    With ``good`` restricted to the training block it is a training statistic; with all frames it
-    looks into the future.
-    """
-    values, good = _checked(values, good)
-    return np.nanpercentile(values[good], percentile, axis=0).astype(np.float32)
-
-
 @njit(cache=True, nogil=True)
 def _sliding_percentile(traces, good, window, warmup, fraction):
     """Percentile of the last `window` good, finite samples of each trace; (roi, time) in, out."""

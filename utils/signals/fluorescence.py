@@ -18,15 +18,11 @@ from typing import Literal
 
 import numpy as np
 
-from utils.signals.baselines import (
-    constant_percentile_baseline,
-    maximin_baseline,
-    running_percentile_baseline,
-)
+from utils.signals.baselines import maximin_baseline, running_percentile_baseline
 from utils.signals.statistics import column_quantiles
 
-BaselineMethod = Literal["running_percentile", "maximin", "constant_percentile"]
-CAUSAL = {"running_percentile": True, "maximin": False, "constant_percentile": False}
+BaselineMethod = Literal["running_percentile", "maximin"]
+CAUSAL = {"running_percentile": True, "maximin": False}  # does F0 know nothing of the future?
 COEFFICIENT_ERROR = 0.1  # how well the neuropil coefficient of a ROI is known
 
 
@@ -55,8 +51,8 @@ def delta_f_over_f(
     fluorescence : (time, roi).
     frame_rate : frames per second.
     good : (time,) bool; other frames have no influence on the baseline (they get a value too).
-    method : ``running_percentile`` (causal, for model inputs), ``maximin`` (looks into the
-        future), ``constant_percentile`` (one F0 per ROI from the whole recording).
+    method : ``running_percentile`` (causal, for model inputs) or ``maximin`` (looks into the
+        future).
     percentile, window_s, warmup_s : settings of the baseline.
     floor : (roi,) smallest denominator; default :func:`baseline_floor` over the good frames.
 
@@ -76,9 +72,6 @@ def delta_f_over_f(
         )
     elif method == "maximin":
         baseline = maximin_baseline(fluorescence, frame_rate, window_s=window_s, good=good)
-    elif method == "constant_percentile":
-        baseline = constant_percentile_baseline(fluorescence, percentile=percentile, good=good)
-        baseline = np.broadcast_to(baseline, fluorescence.shape)
     else:
         raise ValueError(f"unknown baseline {method!r}; known: {', '.join(CAUSAL)}")
     if floor is None:
