@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, field_validator
 
 from utils.paths import one_cache_dir
 from utils.sessions import alf, hdf5, hdf5_write
@@ -72,6 +72,11 @@ class MesoscopeSession(Behaviour):
     availability: pd.DataFrame
 
     _stored: hdf5.SessionFile | None = PrivateAttr(None)
+
+    @field_validator("fovs", mode="before")
+    @classmethod
+    def _as_fields_of_view(cls, fovs: Any) -> Any:
+        return FieldsOfView(fovs) if isinstance(fovs, dict | list | tuple) else fovs
 
     # ---- where sessions come from
 
@@ -189,10 +194,11 @@ class MesoscopeSession(Behaviour):
     def __repr__(self) -> str:
         origin = "SIMULATED" if self.is_simulated else self.source
         unit = "nominal " if self.rate_is_nominal else ""
+        fovs = "1 FOV" if self.n_fovs == 1 else f"{self.n_fovs} FOVs"
         missing = missing_summary(self.availability)
         return (
             f"MesoscopeSession({origin}, {self.eid}, {self.subject} {self.date[:10]}: "
-            f"{self.n_fovs} FOVs, {self.n_total_neurons} cells of {self.n_total_rois} ROIs, "
+            f"{fovs}, {self.n_total_neurons} cells of {self.n_total_rois} ROIs, "
             f"{self.duration_seconds / 60:.1f} min at {unit}{self.frame_rate:.2f} Hz; "
             f"missing: {missing or 'nothing'})"
         )

@@ -292,7 +292,7 @@ class _FOVReader:
         shown = name or dataset.names[-1]
         self._availability.note(shown, self._collection, name is not None, consequence=consequence)
         if name is None:
-            logger.warning("%s/%s is missing: %s", self._collection, shown, consequence)
+            logger.info("%s/%s is missing: %s", self._collection, shown, consequence)
         return name
 
 

@@ -32,7 +32,8 @@ class Availability:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per expected data set: dataset, collection, found, required, consequence."""
-        return pd.DataFrame(self._rows, columns=COLUMNS).astype({"found": bool, "required": bool})
+        table = pd.DataFrame(self._rows, columns=COLUMNS).drop_duplicates(ignore_index=True)
+        return table.astype({"found": bool, "required": bool})
 
 
 def missing_summary(availability: pd.DataFrame) -> str:

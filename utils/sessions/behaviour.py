@@ -252,28 +252,33 @@ def _timed(
     return pd.DataFrame({"time": times[: len(values)], "value": values})
 
 
-def _read_passive(
-    reader: _Reader,
-) -> tuple[tuple[float, float] | None, np.ndarray | None]:
-    """Start and stop of the passive bout, and the times of its stimuli."""
+def _read_passive(reader: _Reader) -> tuple[tuple[float, float] | None, np.ndarray | None]:
+    """Start and stop of the passive bout, and the times of its stimuli.
+
+    The bout is that of the table of periods, else it lasts as long as its stimuli.
+    """
     source = reader.source
+    stimulus_times = None
     if source.collection_with([PASSIVE_VIDEO]):
-        times = reader.numbers([PASSIVE_VIDEO], "")
-        return _extent(times), times
+        stimulus_times = reader.numbers([PASSIVE_VIDEO], "")
+    elif source.collection_with([PASSIVE_GABOR]):
+        gabor = pd.read_csv(reader.path([PASSIVE_GABOR], ""))
+        stimulus_times = gabor["start"].to_numpy() if "start" in gabor else None
     if source.collection_with([PASSIVE_PERIODS]):
         periods = pd.read_csv(reader.path([PASSIVE_PERIODS], ""), index_col=0)
-        if "passiveProtocol" not in periods:
-            reader.unusable(PASSIVE_PERIODS, "alf", f"no passiveProtocol in {list(periods)}")
-            return None, None
-        gabor = reader.path([PASSIVE_GABOR], "times of passive stimuli unknown")
-        starts = None if gabor is None else pd.read_csv(gabor)["start"].to_numpy()
-        return _extent(periods["passiveProtocol"].to_numpy()), starts
-    reader.note(PASSIVE_VIDEO, "alf/task_01", False, "no passive bout: no out-of-distribution test")
-    return None, None
+        if "passiveProtocol" in periods:
+            return _extent(periods["passiveProtocol"].to_numpy()), stimulus_times
+        reader.unusable(PASSIVE_PERIODS, "alf", f"no passiveProtocol in {list(periods)}")
+    if stimulus_times is None:
+        consequence = "no passive bout: no out-of-distribution test"
+        reader.note(PASSIVE_VIDEO, "alf/task_01", False, consequence)
+    return _extent(stimulus_times), stimulus_times
 
 
-def _extent(times: np.ndarray) -> tuple[float, float] | None:
-    return (float(np.min(times)), float(np.max(times))) if np.size(times) else None
+def _extent(times: np.ndarray | None) -> tuple[float, float] | None:
+    if times is None or not np.size(times):
+        return None
+    return float(np.nanmin(times)), float(np.nanmax(times))
 
 
 def _numbered(column: str, values: np.ndarray) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import uuid
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from utils.paths import data_dir
 from utils.sessions.errors import SessionError, SessionNotFoundError
 
 _SESSION_PATH = re.compile(r"([^/]+)/Subjects/([^/]+)/(\d{4}-\d{2}-\d{2})/(\d{1,3})/?$")
@@ -26,7 +28,7 @@ def session_details(one: Any, eid: str, session_path: Path | None) -> dict[str, 
         details["eid"] = eid or eid_of_path(f"{lab}/Subjects/{subject}/{date}/{int(number):03d}")
     elif not eid:
         details["eid"] = Path(session_path).name
-    record = {} if one is None else _record(one.get_details(eid))
+    record = {} if one is None else as_record(one.get_details(eid))
     for field, keys in {
         "subject": ("subject",),
         "date": ("start_time", "date"),  # the server has the time of day, a local index the day
@@ -70,7 +72,7 @@ def known_sessions(one: Any) -> list[str]:
         eids, records = one.search(details=True, query_type="local")
     except Exception:  # suggestions are an extra: whatever fails here, the first error matters
         return []
-    return [f"{eid} ({r['subject']} {r['date']})" for eid, r in zip(eids, map(_record, records))]
+    return [f"{eid} ({r['subject']} {r['date']})" for eid, r in zip(eids, map(as_record, records))]
 
 
 def local_one(root: Path | str) -> Any:
@@ -90,6 +92,33 @@ def local_one(root: Path | str) -> Any:
             "session, or index a folder of sessions with utils.simulation.one_index.build_index"
         )
     return One(cache_dir=root, mode="local")
+
+
+def server_one(url: str) -> Any:
+    """A ONE object that is logged in to an Alyx server; it never prompts.
+
+    The login comes from the environment: ONE_USERNAME and ONE_PASSWORD, or ONE_TOKEN; or it is
+    one that ONE remembers. Downloads go to ``DATA/one_server/<host>``.
+
+    Raises
+    ------
+    SessionError
+        No login, a wrong one, or a server that cannot be reached.
+    """
+    from one.api import ONE
+
+    host = re.sub(r"^https?://", "", url).strip("/").replace("/", "_")
+    login = {key: os.environ.get(f"ONE_{key.upper()}") for key in ("username", "password", "token")}
+    login = {key: value for key, value in login.items() if value}
+    cache_dir = data_dir() / "one_server" / host
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        return ONE(base_url=url, cache_dir=cache_dir, silent=True, **login)
+    except Exception as error:  # ONE raises its own, requests' and plain ValueErrors
+        raise SessionError(
+            f"no connection to {url} ({type(error).__name__}: {error}); set ONE_USERNAME and "
+            "ONE_PASSWORD, or ONE_TOKEN, in the environment"
+        ) from error
 
 
 def is_eid(name: str) -> bool:
@@ -118,7 +147,7 @@ def eid_of_path(relative_path: str) -> str:
     return str(uuid.uuid3(uuid.NAMESPACE_URL, relative_path))
 
 
-def _record(details: Any) -> dict[str, Any]:
+def as_record(details: Any) -> dict[str, Any]:
     """ONE's details as a dict: remote they are one, locally a Series or DataFrame."""
     if isinstance(details, pd.DataFrame):
         details = details.iloc[0] if len(details) else {}
