@@ -1,0 +1,100 @@
+"""Event scores against loops and scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, f1_score
+
+from utils.metrics import EventCounts, average_precision, event_f1
+
+
+@pytest.fixture
+def forecast() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    true = rng.standard_normal((120, 6, 3))
+    return true + rng.standard_normal(true.shape), true
+
+
+def f1_by_loops(pred, true, threshold, tolerance):
+    """F1 of one neuron and step by its definition: (window, horizon) -> (horizon,)."""
+    scores = []
+    for step in range(pred.shape[1]):
+        hits = {"recall": [], "precision": []}
+        near = slice(max(step - tolerance, 0), step + tolerance + 1)
+        for p, t in zip(pred > threshold, true > threshold):
+            if t[step]:
+                hits["recall"].append(p[near].any())
+            if p[step]:
+                hits["precision"].append(t[near].any())
+        recall, precision = np.mean(hits["recall"]), np.mean(hits["precision"])
+        scores.append(2 * recall * precision / (recall + precision))
+    return scores
+
+
+@pytest.mark.parametrize("tolerance", [0, 1, 2])
+def test_f1_agrees_with_its_definition(forecast, tolerance):
+    pred, true = forecast
+    threshold = np.array([0.5, 0.8, 0.2])
+    expected = [f1_by_loops(pred[..., n], true[..., n], threshold[n], tolerance) for n in range(3)]
+    np.testing.assert_allclose(event_f1(pred, true, threshold, tolerance), np.transpose(expected))
+
+
+def test_f1_without_tolerance_is_that_of_scikit_learn(forecast):
+    pred, true = forecast
+    expected = f1_score(true[:, 2, 1] > 0.5, pred[:, 2, 1] > 0.5)
+    assert event_f1(pred, true, 0.5, tolerance=0)[2, 1] == pytest.approx(expected)
+
+
+def test_an_event_one_frame_late_is_found_two_frames_late_is_not():
+    true = np.zeros((1, 7, 2))
+    pred = np.zeros((1, 7, 2))
+    true[0, 2] = pred[0, 3, 0] = pred[0, 4, 1] = 1
+    counts = EventCounts(threshold=0.5).update(pred, true)
+    assert counts._known()[0].sum(axis=0).tolist() == [1, 0]  # found, by neuron
+    assert event_f1(pred, true, 0.5, tolerance=0)[2].tolist() == [0, 0]
+
+
+def test_batches_and_pooling(forecast):
+    pred, true = forecast
+    counts = EventCounts(0.5)
+    for part in (slice(0, 50), slice(50, 120)):
+        counts.update(pred[part], true[part])
+    np.testing.assert_allclose(counts.f1, event_f1(pred, true, 0.5))
+    # Pooling the neurons is scoring them as one long trace.
+    joined = [np.concatenate([a[..., [n]] for n in range(3)]) for a in (pred, true)]
+    np.testing.assert_allclose(counts.pooled_f1, event_f1(*joined, 0.5)[:, 0])
+
+
+def test_masked_values_are_no_events(forecast):
+    pred, true = forecast
+    mask = np.ones(true.shape, bool)
+    mask[:, 3] = False
+    assert np.isnan(event_f1(pred, true, 0.5, mask=mask)[3]).all()
+    assert np.isnan(event_f1(pred, np.where(mask, true, np.nan), 0.5)[3]).all()
+    assert np.isnan(average_precision(pred, true, 0.5, mask)[3]).all()
+
+
+def test_no_event_anywhere_is_nan_and_missing_all_is_zero():
+    none, some = np.zeros((5, 3, 1)), np.zeros((5, 3, 1))
+    some[2] = 1
+    assert np.isnan(event_f1(none, none, 0.5)).all()
+    assert (event_f1(none, some, 0.5) == 0).all()
+    assert (event_f1(some, none, 0.5) == 0).all()
+    assert np.isnan(average_precision(some, none, 0.5)).all()
+
+
+def test_average_precision_agrees_with_scikit_learn(forecast):
+    pred, true = forecast
+    area = average_precision(pred, true, 0.5)
+    expected = average_precision_score(true[:, 4, 2] > 0.5, pred[:, 4, 2])
+    assert area[4, 2] == pytest.approx(expected)
+    chance = average_precision(np.zeros_like(pred), true, 0.5)
+    np.testing.assert_allclose(chance, (true > 0.5).mean(axis=0))
+
+
+def test_wrong_use_is_named():
+    with pytest.raises(ValueError, match="call update first"):
+        EventCounts(0.5).f1  # noqa: B018
+    with pytest.raises(ValueError, match=r"must both be \(window, horizon, neuron\)"):
+        event_f1(np.zeros((2, 3)), np.zeros((2, 3)), 0.5)
