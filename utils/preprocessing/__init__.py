@@ -1,0 +1,6 @@
+"""Preprocessing: one clock, dF/F, quality, scaling and covariates; a session file comes out."""
+
+from utils.preprocessing.config import PreprocessConfig, resolve_config
+from utils.preprocessing.pipeline import default_output, preprocess
+
+__all__ = ["PreprocessConfig", "default_output", "preprocess", "resolve_config"]
