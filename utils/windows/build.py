@@ -127,12 +127,7 @@ def load_windows(
 
     file = session_file if isinstance(session_file, SessionFile) else SessionFile(session_file)
     context, horizon = _frames("context", context), _frames("horizon", horizon)
-    stored = file.activity
-    if in_memory is None:
-        in_memory = stored.nbytes < _free_memory() / 2
-    # Mapped privately: a write by mistake changes a copy instead of crashing the process.
-    stored = np.memmap(file.path, stored.dtype, "c", offset=stored.offset, shape=stored.shape)
-    values = _as_float32(f"{file.path}: activity", np.array(stored) if in_memory else stored)
+    values = _as_float32(f"{file.path}: activity", _stored_activity(file, in_memory))
     times = check_timestamps(file.timestamps)
     columns, names = _check_covariates(file.covariates, file.covariate_names, len(times))
     return _checked(
@@ -146,13 +141,23 @@ def load_windows(
             neurons=_check_neurons(file.neurons, values.shape[1]),
             covariates=columns,
             covariate_names=names,
-            scaler=file.scaler,
+            scaler=file.scaler or None,
             source=file.source,
             unit=file.unit,
-            stored_hash=file.content_hash,
+            stored_hash=file.content_hash or None,
         ),
         str(file.path),
     )
+
+
+def _stored_activity(file: SessionFile, in_memory: bool | None) -> NDArray[np.float32]:
+    stored = file.activity
+    if not isinstance(stored, np.memmap):  # compressed, by another program: was read as a whole
+        return stored
+    if in_memory or (in_memory is None and stored.nbytes < _free_memory() / 2):
+        return np.array(stored)
+    # Mapped privately: a write by mistake changes a copy instead of crashing the process.
+    return np.memmap(file.path, stored.dtype, "c", offset=stored.offset, shape=stored.shape)
 
 
 def _frames(name: str, value: int) -> int:
@@ -175,9 +180,9 @@ def _as_float32(name: str, values: ArrayLike | Tensor) -> Tensor:
 def _shared_tensor(name: str, array: NDArray) -> Tensor:
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold numbers, found dtype {array.dtype}")
-    array = np.ascontiguousarray(array)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
+    array = np.require(array, requirements=["C", "A"])  # a mapped file may be misaligned
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
@@ -198,7 +203,7 @@ def _check_length(values: Tensor, times: NDArray[np.float64], window: int) -> No
 
 def _valid_frames(values: Tensor, frame_mask: ArrayLike | None) -> NDArray[np.bool_]:
     """Frames that hold any value and are not masked."""
-    good = frames_with_values(values)
+    good = frames_with_values(values, "activity")
     if frame_mask is not None:
         mask = np.asarray(frame_mask, bool)
         if mask.shape != good.shape:
@@ -229,6 +234,7 @@ def _check_covariates(
     values = _as_float32("covariates", covariates)
     if len(values) != n_frames:
         raise ValueError(f"covariates have {len(values)} frames, the activity has {n_frames}")
+    frames_with_values(values, "covariates")  # refuses infinite ones
     if names is None:
         names = [f"covariate_{i}" for i in range(values.shape[1])]
     if len(names) != values.shape[1]:
@@ -237,7 +243,7 @@ def _check_covariates(
 
 
 def _check_neurons(neurons: pd.DataFrame | None, n_neurons: int) -> pd.DataFrame:
-    if neurons is None:
+    if neurons is None or neurons.shape[1] == 0:
         return pd.DataFrame({"uuid": [str(i) for i in range(n_neurons)]})
     if len(neurons) != n_neurons:
         raise ValueError(f"neurons has {len(neurons)} rows, the activity has {n_neurons} columns")

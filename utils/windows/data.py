@@ -126,7 +126,7 @@ class WindowSplit:
     def __repr__(self) -> str:
         return (
             f"WindowSplit({self.name}: {len(self):,} windows, {self.minutes:.1f} min "
-            f"in {len(self.segments)} segments)"
+            f"in {_count(self.segments)})"
         )
 
 
@@ -210,6 +210,10 @@ class WindowData:
         for block in self.splits:
             lines.append(
                 f"  {block.name:<10} {block.minutes:6.1f} min  n = {len(block):,} windows "
-                f"in {len(block.segments)} segments"
+                f"in {_count(block.segments)}"
             )
         return "\n".join(lines)
+
+
+def _count(segments: NDArray[np.int64]) -> str:
+    return f"{len(segments)} segment{'' if len(segments) == 1 else 's'}"

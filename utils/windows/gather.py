@@ -42,7 +42,7 @@ def has_nan(values: Tensor, segments: NDArray[np.int64]) -> bool:
     return False
 
 
-def frames_with_values(values: Tensor) -> NDArray[np.bool_]:
+def frames_with_values(values: Tensor, name: str) -> NDArray[np.bool_]:
     """(time,) bool, False where all columns are NaN; infinite values are an error.
 
     Row sums, which are not finite where a value is not, keep this to one cheap pass.
@@ -55,7 +55,7 @@ def frames_with_values(values: Tensor) -> NDArray[np.bool_]:
         if rows.isinf().any():
             frame, column = (int(i) for i in rows.isinf().nonzero()[0])
             raise ValueError(
-                f"activity is infinite at frame {int(some[frame])}, neuron {column}; "
+                f"{name} is infinite at frame {int(some[frame])}, column {column}; "
                 f"write NaN where a value is missing"
             )
         good[some.numpy()] = (~rows.isnan().all(dim=1)).numpy()
