@@ -7,6 +7,8 @@ R2 and Pearson of a neuron that does not vary, anything of a neuron without a va
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -159,6 +161,15 @@ class ForecastErrors:
         before = first - self.chunk_ids[0] * self.chunk_seconds
         after = (self.chunk_ids[-1] + 1) * self.chunk_seconds - last
         return float(whole - before - after) + self.count.shape[0] / self.frame_rate
+
+    def pooled(self) -> ForecastErrors:
+        """The same errors with all horizons as one: results are (1, neuron)."""
+        one = copy(self)
+        one._sums = {name: v.sum(axis=0, keepdims=True) for name, v in self._sums.items()}
+        one._chunks = {i: v.sum(axis=0, keepdims=True) for i, v in self._chunks.items()}
+        further = (self.count.shape[0] - 1) / self.frame_rate  # the time covered stays the same
+        one._span = self._span[0], self._span[1] + further
+        return one
 
     def _sum(self, name: str) -> Floats:
         if name not in self._sums:
