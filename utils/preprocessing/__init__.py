@@ -2,5 +2,12 @@
 
 from utils.preprocessing.config import PreprocessConfig, resolve_config
 from utils.preprocessing.pipeline import default_output, preprocess
+from utils.preprocessing.validate import validate_session_file
 
-__all__ = ["PreprocessConfig", "default_output", "preprocess", "resolve_config"]
+__all__ = [
+    "PreprocessConfig",
+    "default_output",
+    "preprocess",
+    "resolve_config",
+    "validate_session_file",
+]

@@ -139,7 +139,7 @@ def _split(session: Any, timeline: Timeline, config: PreprocessConfig) -> np.nda
         )
     gap = config.split.max_window_frames
     if config.split.gap_s is not None:
-        gap = int(np.ceil(config.split.gap_s / timeline.interval))
+        gap = int(np.ceil(config.split.gap_s / timeline.interval - 1e-6))
     try:
         return split_by_blocks(
             timeline.times,

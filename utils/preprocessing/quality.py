@@ -72,10 +72,10 @@ def _population_checks(
         return float(np.nanpercentile(quality[column], percent))
 
     return [
-        (quality["iqr"] <= percentile("iqr", 5), "interquartile range among the lowest 5 %"),
-        (quality["range"] >= percentile("range", 95), "range among the highest 5 %"),
-        (quality["median"] <= percentile("median", 1), "median among the lowest 1 %"),
-        (quality["std"] >= percentile("std", 99), "standard deviation among the highest 1 %"),
+        (quality["iqr"] < percentile("iqr", 5), "interquartile range among the lowest 5 %"),
+        (quality["range"] > percentile("range", 95), "range among the highest 5 %"),
+        (quality["median"] < percentile("median", 1), "median among the lowest 1 %"),
+        (quality["std"] > percentile("std", 99), "standard deviation among the highest 1 %"),
         (quality["negative_fraction"] >= config.max_negative_fraction, "mostly negative"),
     ]
 
