@@ -102,12 +102,12 @@ class MesoscopeSession(Behaviour):
         eid = str(eid)
         try:
             source = alf.OneSource(one, eid)
+            session_path = one.eid2path(eid)
+            details = session_details(one, eid, session_path)
         except Exception as error:  # ONE raises its own, the server's and the network's errors
             raise unknown_session(one, eid, error) from error
         if not source.datasets:
             raise unknown_session(one, eid)
-        session_path = one.eid2path(eid)
-        details = session_details(one, eid, session_path)
         return cls._from_alf(source, eid, details, session_path, raw_activity, max_fovs)
 
     @classmethod
@@ -345,7 +345,7 @@ class MesoscopeSession(Behaviour):
             "duration_hours": self.duration_hours,
             "task_protocol": self.task_protocol,
             "n_total_neurons": self.n_total_neurons,
-            "time_window": time_window,
+            "time_window": None if time_window is None else np.asarray(time_window),
             "source": self.source,
             "simulated": self.is_simulated,
         }
@@ -383,6 +383,8 @@ def open_session(
     name, path = str(reference), Path(reference).expanduser()
     if name in PRESETS:
         one, name = None, preset_session(name)
+    elif not name.strip():
+        path = Path(" ")  # Path("") would be the current folder
     elif path.is_file():
         return MesoscopeSession.from_preprocessed(path)
     elif (path / "alf").is_dir():

@@ -63,9 +63,7 @@ def test_trials_join_the_table_and_what_lies_beside_it(make_session):
     np.testing.assert_allclose(session.stimOff_times - session.stimOn_times, 0.4)
     assert session.intervals.shape == (6, 2)
     assert session.feedbackType is None
-    np.testing.assert_allclose(
-        session.get_aligned_wheel_velocity(np.array([8.0])), 0.5, rtol=0.02
-    )
+    np.testing.assert_allclose(session.get_aligned_wheel_velocity(np.array([8.0])), 0.5, rtol=0.02)
     assert session.aligned_wheel_velocity.shape == session.timestamps.shape
 
 
@@ -84,7 +82,9 @@ def test_a_session_without_behaviour(make_session):
     session = MesoscopeSession.from_folder(folder)
     assert session.trials.empty
     assert session.stimOn_times is session.intervals is session.wheel_position is None
-    assert session.aligned_wheel_velocity is session.passive is session.pupil is session.licks is None
+    assert (
+        session.aligned_wheel_velocity is session.passive is session.pupil is session.licks is None
+    )
     for dataset in ("_ibl_trials.table.pqt", "_ibl_wheel.position.npy", "_sp_video.times.npy"):
         assert not note(session, dataset)["found"]
     with pytest.raises(SessionError, match="no wheel"):

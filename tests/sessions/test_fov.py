@@ -44,7 +44,9 @@ def test_bad_frames_of_older_files(kind):
 
 def test_roi_time_is_that_of_the_row_not_the_column():
     shift = np.array([0.0, 0.1, 0.2, 0.3])
-    fov = make_fov(timeshift=shift, stack_pos=np.array([[3, 0, 0], [2, 1, 0], [1, 2, 0], [0, 3, 0]]))
+    fov = make_fov(
+        timeshift=shift, stack_pos=np.array([[3, 0, 0], [2, 1, 0], [1, 2, 0], [0, 3, 0]])
+    )
     np.testing.assert_allclose(fov.roi_time_offsets, [0.3, 0.2, 0.1, 0.0])
     assert make_fov(timeshift=shift).roi_time_offsets.tolist() == [0, 0, 0, 0]
 

@@ -129,7 +129,10 @@ class OneSource(Source):
     def __init__(self, one: Any, eid: str) -> None:
         self._one = one
         self._eid = eid
-        super().__init__(f"session {eid}", one.list_datasets(eid))
+        listed = one.list_datasets(eid)
+        # for an eid that it does not know, ONE lists an empty table instead of no paths
+        paths = listed["rel_path"] if isinstance(listed, pd.DataFrame) else listed
+        super().__init__(f"session {eid}", paths)
 
     def path(self, collection: str, name: str) -> Path:
         """Local path; on a server the file is downloaded first."""

@@ -60,7 +60,8 @@ def eid_in_csv(csv: Path | str, index: int | str) -> str:
 
 def unknown_session(one: Any, eid: str, error: Exception | None = None) -> SessionNotFoundError:
     """The error for an eid that a ONE object does not know, with near matches."""
-    reason = f" ({type(error).__name__}: {error})" if error else ""
+    kind = type(error).__name__
+    reason = "" if error is None or kind.endswith("NotFound") else f" ({kind}: {error})"
     return SessionNotFoundError(
         f"session '{eid}' is not known to {one!r}{reason}{suggest(eid, known_sessions(one))}"
     )

@@ -130,7 +130,7 @@ def _frame_rate(
             f"{folder} does not tell its frame rate (no ops.npy), so time counts frames (1 Hz); "
             "pass sampling_rate in Hz",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
     return float(rate or 1.0), True
 
