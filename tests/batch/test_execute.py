@@ -6,18 +6,8 @@ import signal
 import threading
 import time
 
-import pytest
-from nbclient.exceptions import DeadKernelError
-
 from utils.batch.execute import execute
 from utils.batch.ledger import plan_run
-
-# Kills its own kernel as long as the file named in the parameter `text` is absent.
-KILL_ONCE = """\
-import os, signal
-if not Path(text).exists():
-    Path(text).touch()
-    os.kill(os.getpid(), signal.SIGKILL)"""
 
 
 def test_a_run_leaves_everything(notebooks):
@@ -56,21 +46,6 @@ def test_what_raises_is_kept_and_not_repeated(notebooks):
     run.forget()
     execute(run)
     assert count.read_text() == "||"
-
-
-def test_a_killed_kernel_is_retried(notebooks):
-    mark = notebooks.folder / "mark"
-    run = execute(plan_run(notebooks.write(KILL_ONCE), {"text": str(mark)}, ""))
-    assert run.status == "done"
-    assert mark.exists()
-
-
-def test_a_kernel_killed_each_time_is_no_success(notebooks):
-    body = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    run = plan_run(notebooks.write(body), {}, "")
-    with pytest.raises(DeadKernelError, match="0_9_tiny: the kernel was killed 3 times"):
-        execute(run)
-    assert run.status == "open"
 
 
 def test_a_kernel_killed_from_outside_is_retried(notebooks):

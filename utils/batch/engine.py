@@ -5,6 +5,7 @@ Each worker executes one notebook at a time. A killed worker is replaced and its
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+LOOPBACK = "127.0.0.1:0"  # Dask's status pages: any free port, seen from this machine only
 MAX_LOCAL_WORKERS = 4  # each may hold a session in memory; --workers asks for more
 
 
@@ -91,6 +93,7 @@ def _local_cluster(engine: Engine) -> Cluster:
     cores, gpus = CPU_COUNT, visible_gpus()
     count = engine.workers or min(cores, MAX_LOCAL_WORKERS)
     shared = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1"}
+    shared["silence_logs"] = logging.ERROR
     workers = {}
     for i in range(count):
         env = {name: str(max(1, cores // count)) for name in THREAD_VARIABLES}
@@ -98,9 +101,9 @@ def _local_cluster(engine: Engine) -> Cluster:
         resources = {"GPU": 1} if i < len(gpus) else {}
         options = {**shared, "env": env, "resources": resources}
         workers[i] = {"cls": Nanny, "options": options}
-    options = {"dashboard": False, "host": "127.0.0.1", "port": 0}
+    options = {"dashboard": False, "host": "127.0.0.1", "port": 0, "dashboard_address": LOOPBACK}
     scheduler = {"cls": Scheduler, "options": options}
-    return SpecCluster(workers=workers, scheduler=scheduler, silence_logs="ERROR")
+    return SpecCluster(workers=workers, scheduler=scheduler, silence_logs=logging.ERROR)
 
 
 def _slurm_cluster(engine: Engine) -> Cluster:
@@ -109,7 +112,8 @@ def _slurm_cluster(engine: Engine) -> Cluster:
 
     threads = [f"export {name}=${{SLURM_CPUS_PER_TASK:-1}}" for name in THREAD_VARIABLES]
     defaults = {"cores": 2, "memory": "16GB", "walltime": "04:00:00"}
-    options = {**defaults, **engine.slurm}
+    status_pages = {"dashboard_address": LOOPBACK}
+    options = {**defaults, "scheduler_options": status_pages, **engine.slurm}
     cluster = SLURMCluster(
         processes=1,
         worker_extra_args=["--nthreads 1", *options.pop("worker_extra_args", [])],

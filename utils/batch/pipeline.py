@@ -69,6 +69,11 @@ class Outcome:
     message: str = ""
 
     @property
+    def name(self) -> str:
+        """The notebook's name."""
+        return Path(self.step).stem
+
+    @property
     def succeeded(self) -> bool:
         """Whether the run's results can be used."""
         return self.state in SUCCESS
@@ -106,7 +111,7 @@ class PipelineRun:
                 for outcome in _finished(running):
                     self.outcomes[outcome.step] = outcome
                 bar.n = len(self.outcomes)
-                bar.set_postfix_str(", ".join(step.notebook for step, _ in running.values()))
+                bar.set_postfix_str(", ".join(run.notebook for _, run in running.values()))
         return {step.notebook: self.outcomes[step.notebook] for step in self.pipeline.steps}
 
     def _ready(self, busy: set[str]) -> list[Step]:
@@ -123,7 +128,7 @@ class PipelineRun:
         missing = [need for need in step.after if not self.outcomes[need].succeeded]
         models = [o.run.folder for n in step.model_runs if (o := self.outcomes[n]).succeeded]
         if missing or (step.model_runs and not models):
-            causes = ", ".join(missing or step.model_runs)
+            causes = ", ".join(Path(need).stem for need in missing or step.model_runs)
             self._settle(Outcome(step.notebook, "not run", message=f"it needs {causes}"))
             return
         run = self._plan(step, models)
