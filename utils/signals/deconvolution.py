@@ -23,7 +23,8 @@ def deconvolve_ar1(fluorescence: np.ndarray, tau: float, frame_rate: float) -> n
 
     Returns
     -------
-    ``(T, n)`` float32, >= 0, in the units of the fluorescence.
+    ``(T, n)`` float32, >= 0, in the units of the fluorescence. The level at the first frame comes
+    from before the recording and is no event.
 
     Raises
     ------
@@ -69,7 +70,9 @@ def _pool_events(traces: np.ndarray, decay: float) -> np.ndarray:
                 weight[last - 1] = total
                 length[last - 1] += length[last]
                 last -= 1
+        before = max(value[0], 0.0)
         for pool in range(1, last + 1):
-            jump = value[pool] - value[pool - 1] * decayed[length[pool - 1]]
-            events[roi, start[pool]] = max(jump, 0.0)
+            level = max(value[pool], 0.0)
+            events[roi, start[pool]] = max(level - before * decayed[length[pool - 1]], 0.0)
+            before = level
     return events

@@ -70,7 +70,7 @@ def _trials(start: float, stop: float, rng: np.random.Generator) -> pd.DataFrame
         if trial["intervals_1"] > stop - 1.0:
             return pd.DataFrame(rows)
         rows.append(trial)
-        now = trial["intervals_1"] + 0.3 + rng.exponential(1.2)
+        now = trial["intervals_1"] + 0.3 + rng.exponential(2.4)
 
 
 def _blocks(rng: np.random.Generator):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.signal import lfilter
+from scipy.special import ndtri
 
 from utils.simulation.behaviour import ornstein_uhlenbeck
 from utils.simulation.latents import Latents
@@ -13,15 +14,16 @@ from utils.simulation.timeline import FINE_STEP, STEPS_PER_FRAME, Timeline
 
 INDICATORS = {"GCaMP6s": 1.5, "GCaMP6m": 1.0, "GCaMP6f": 0.7}  # decay, s
 RISE = 0.09  # s
-SATURATION = 12.0  # dF/F at which half of the increment is lost
-AMPLITUDE, AMPLITUDE_SPREAD = 0.78, 0.7  # dF/F of one spike: median, sigma of the lognormal
+SATURATION = 10.0  # largest dF/F
+AMPLITUDE, AMPLITUDE_SPREAD = 0.95, 0.9  # dF/F of one spike: median, sigma of the lognormal
+TRADE_OFF = 0.42  # exponent of the brightness by which dF/F shrinks
 BRIGHTNESS, BRIGHTNESS_SPREAD = 370.0, 0.8  # F0 of a cell, detector units
 OTHER_BRIGHTNESS = 150.0  # F0 of an ROI that is no cell
-NEUROPIL, NEUROPIL_SPREAD = 1060.0, 0.4
-NEUROPIL_MODULATION = 0.10
+NEUROPIL, NEUROPIL_SPREAD = 1060.0, 0.48
+NEUROPIL_MODULATION = 0.05
 CONTAMINATION, CONTAMINATION_SPREAD = 0.7, 0.08
 BLEACHING, DRIFT, DRIFT_TAU = 0.06, 0.03, 300.0
-SHOT_GAIN, READ_NOISE = 11.0, 45.0
+SHOT_GAIN, READ_NOISE = 4.5, 45.0
 _COARSE = 10 * STEPS_PER_FRAME  # fine steps between the values of the drift
 NEUROPIL_GAIN = 1.5  # its mask has many pixels: less shot noise
 
@@ -40,16 +42,30 @@ class Optics:
 def draw_optics(is_cell: np.ndarray, rng: np.random.Generator) -> Optics:
     """Draw the optical properties of the ROIs of a FOV."""
     n = len(is_cell)
-    median = np.where(is_cell, BRIGHTNESS, OTHER_BRIGHTNESS)
-    amplitude = rng.lognormal(np.log(AMPLITUDE), AMPLITUDE_SPREAD, n)
+    brightness, amplitude = np.empty(n), np.empty(n)
+    for kind, median in ((is_cell, BRIGHTNESS), (~is_cell, OTHER_BRIGHTNESS)):
+        brightness[kind] = median * even_lognormal(BRIGHTNESS_SPREAD, kind.sum(), rng)
+    amplitude[is_cell] = AMPLITUDE * even_lognormal(AMPLITUDE_SPREAD, is_cell.sum(), rng)
+    # a bright baseline leaves less room for dF/F
+    amplitude[is_cell] *= (brightness[is_cell] / BRIGHTNESS) ** -TRADE_OFF
+    amplitude[~is_cell] = rng.uniform(0.05, 0.35, (~is_cell).sum())
     weights = np.abs(rng.standard_normal((n, 3))) + 0.3
     return Optics(
-        brightness=median * rng.lognormal(0, BRIGHTNESS_SPREAD, n),
-        neuropil=rng.lognormal(np.log(NEUROPIL), NEUROPIL_SPREAD, n),
+        brightness=brightness,
+        neuropil=NEUROPIL * even_lognormal(NEUROPIL_SPREAD, n, rng),
         contamination=np.clip(rng.normal(CONTAMINATION, CONTAMINATION_SPREAD, n), 0.3, 1.0),
-        amplitude=np.where(is_cell, amplitude, rng.uniform(0.05, 0.35, n)),
+        amplitude=amplitude,
         neuropil_weights=weights / np.linalg.norm(weights, axis=1, keepdims=True),
     )
+
+
+def even_lognormal(spread: float, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Lognormal numbers of median 1, one from each of ``n`` equally likely intervals, shuffled.
+
+    So a small session has the spread of a large one.
+    """
+    quantiles = (rng.permutation(n) + rng.random(n)) / n
+    return np.exp(spread * ndtri(quantiles))
 
 
 def calcium_response(spikes: np.ndarray, tau: float) -> np.ndarray:

@@ -23,9 +23,9 @@ EVENTS = ("wheel", "movement", "lick", "reward", "error", "arousal")
 # mean log-rate change of one standard deviation of each event, for groups of areas
 EVENT_MEANS = {
     "VIS": (0.05, 0.0, 0.0, 0.0, 0.0, 0.15),
-    "RSP": (0.10, 0.15, 0.0, 0.30, -0.10, 0.15),
-    "SSp": (0.25, 0.20, 0.20, 0.05, 0.0, 0.15),
-    "MO": (0.25, 0.30, 0.25, 0.10, 0.05, 0.15),
+    "RSP": (0.10, 0.15, 0.0, 0.45, -0.15, 0.15),
+    "SSp": (0.20, 0.15, 0.15, 0.05, 0.0, 0.15),
+    "MO": (0.20, 0.25, 0.20, 0.10, 0.05, 0.15),
 }
 EVENT_SPREAD = 0.12  # standard deviation over cells
 

@@ -21,11 +21,12 @@ from utils.simulation.behaviour import (
     Behaviour,
     ornstein_uhlenbeck,
 )
+from utils.simulation.calcium import even_lognormal
 from utils.simulation.latents import EVENT_MEANS, EVENT_SPREAD, EVENTS, Latents
 from utils.simulation.timeline import FINE_STEP, Timeline
 
-MEDIAN_RATE = 0.115  # Hz
-RATE_SPREAD = 1.0  # sigma of the lognormal
+MEDIAN_RATE = 0.06  # Hz
+RATE_SPREAD = 1.1  # sigma of the lognormal
 LATENT_GAIN = 0.8  # standard deviation of the log-rate that latents cause
 LATENT_SHARES = {"shared": 0.4, "area": 0.35, "private": 0.25}  # of that variance
 PRIVATE_TAU = 0.3  # s
@@ -77,12 +78,12 @@ def draw_cells(fov: FieldOfView, rng: np.random.Generator) -> Cells:
     means = np.array([_event_means(name) for name in names])
     return Cells(
         area=area,
-        base_rate=rng.lognormal(np.log(MEDIAN_RATE), RATE_SPREAD, n),
+        base_rate=MEDIAN_RATE * even_lognormal(RATE_SPREAD, n, rng),
         shared_weights=_unit_rows(n, 12, LATENT_SHARES["shared"], rng),
         area_weights=_unit_rows(n, 4, LATENT_SHARES["area"], rng, positive=True),
         private_weight=LATENT_GAIN * np.sqrt(LATENT_SHARES["private"]),
         event_weights=means + rng.normal(0, EVENT_SPREAD, (n, len(EVENTS))),
-        visual_gain=np.where(visual, rng.uniform(1.5, 4.0, n), 0.0),
+        visual_gain=np.where(visual, rng.uniform(2.0, 4.5, n), 0.0),
         azimuth=azimuth,
         elevation=elevation,
         field_size=rng.uniform(6.0, 14.0, n),
