@@ -15,7 +15,7 @@ class BaselineConfig(Config):
     """F0 of dF/F."""
 
     method: BaselineMethod = "running_percentile"
-    percentile: float = Field(10.0, ge=0, le=100)
+    percentile: float = Field(30.0, ge=0, le=100)
     window_s: float = Field(60.0, gt=0)
     warmup_s: float = Field(10.0, ge=0)  # of the running percentile; these frames stay empty
 

@@ -22,7 +22,7 @@ def running_percentile_baseline(
     values: np.ndarray,
     frame_rate: float,
     *,
-    percentile: float = 10.0,
+    percentile: float = 30.0,
     window_s: float = 60.0,
     warmup_s: float = 10.0,
     good: np.ndarray | None = None,

@@ -10,6 +10,10 @@ denominator is floored, per ROI, by what the baseline is uncertain about:
 The noise as lower limit follows the Allen Institute's dF/F (AllenSDK, windowed median with noise
 floor); the neuropil term is the error of F0 when the coefficient is wrong by 0.1. A floored ROI
 is still a faithful trace, only its unit is conservative: the numerator has no floor.
+
+The default percentile of the baseline is 30: a low percentile of a noisy trace lies below its
+baseline (the 10th by 1.28 noise units, a third of a typical F0 here), a high one is lifted by
+transients. On simulated cells, where F0 is known, the 30th comes closest.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ def delta_f_over_f(
     *,
     good: np.ndarray | None = None,
     method: BaselineMethod = "running_percentile",
-    percentile: float = 10.0,
+    percentile: float = 30.0,
     window_s: float = 60.0,
     warmup_s: float = 10.0,
     floor: np.ndarray | None = None,
