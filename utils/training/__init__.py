@@ -2,8 +2,7 @@
 
 from utils.training.config import TrainerConfig, choose_device
 from utils.training.fit import TrainingError, TrainingResult, fit_task, make_trainer, read_curves
-from utils.training.loader import WindowLoader
-from utils.training.task import ForecastTask, TrainingTask
+from utils.training.task import ForecastTask, TrainingTask, past_covariates
 
 __all__ = [
     "ForecastTask",
@@ -11,9 +10,9 @@ __all__ = [
     "TrainingError",
     "TrainingResult",
     "TrainingTask",
-    "WindowLoader",
     "choose_device",
     "fit_task",
     "make_trainer",
+    "past_covariates",
     "read_curves",
 ]

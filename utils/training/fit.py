@@ -1,12 +1,13 @@
 """Train a task: checkpoints, early stopping, logs, seeds and resuming, set up in one place.
 
 A training folder holds ``checkpoints/best.ckpt`` and ``checkpoints/last.ckpt``,
-``metrics.csv`` (one row per epoch) and TensorBoard events.
+``curves/`` (csv, one row per epoch) and TensorBoard events.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import time
 import warnings
@@ -78,6 +79,9 @@ def fit_task(
             return fit_task(task, train, validation, config, folder=Path(temporary))
     folder = Path(folder)
     last = _last_checkpoint(folder) if resume else None
+    if not resume:  # what an earlier training left must not mix with this one
+        for name in ("curves", "checkpoints"):
+            shutil.rmtree(folder / name, ignore_errors=True)
     begin = time.perf_counter()
     with quiet_lightning():
         trainer = make_trainer(config, folder)
@@ -113,7 +117,7 @@ def make_trainer(config: TrainerConfig, folder: Path, **extra: Any) -> lightning
         gradient_clip_val=config.gradient_clip,
         callbacks=callbacks,
         logger=[
-            CSVLogger(folder, name="", version=""),
+            CSVLogger(folder, name="curves"),
             TensorBoardLogger(folder, name="", version=""),
         ],
         enable_progress_bar=config.progress,
@@ -126,8 +130,10 @@ def make_trainer(config: TrainerConfig, folder: Path, **extra: Any) -> lightning
 
 
 def read_curves(folder: Path) -> pd.DataFrame:
-    """``metrics.csv`` of a training folder: one row per epoch."""
-    rows = pd.read_csv(Path(folder) / "metrics.csv")
+    """Learning curves of a training folder: one row per epoch, also over interruptions."""
+    files = Path(folder).glob("curves/version_*/metrics.csv")
+    ordered = sorted(files, key=lambda file: int(file.parent.name.removeprefix("version_")))
+    rows = pd.concat([pd.read_csv(file) for file in ordered])
     return rows.groupby("epoch").last().drop(columns="step").reset_index()
 
 

@@ -70,11 +70,21 @@ class TrainingTask(lightning.LightningModule, ABC):
         return values["loss"]
 
 
+def past_covariates(batch: WindowBatch) -> Tensor | None:
+    """Covariates of the context, NaN where missing: what forecasters expect."""
+    if batch.past_covariate_mask is None:
+        return batch.past_covariates
+    return torch.where(batch.past_covariate_mask, batch.past_covariates, torch.nan)
+
+
 class ForecastNetwork(Protocol):
     """A network that forecasts windows."""
 
     def __call__(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Any:
-        """(batch, context, neuron) -> whatever ``loss`` and ``point`` understand."""
+        """(batch, context, neuron) -> whatever ``loss`` and ``point`` understand.
+
+        Missing activity is 0 with mask False, missing covariates are NaN.
+        """
 
     def loss(self, output: Any, future: Tensor, mask: Tensor | None) -> Tensor:
         """Scalar to minimise; entries with mask False do not count."""
@@ -90,7 +100,7 @@ class ForecastTask(TrainingTask):
 
     def losses(self, batch: WindowBatch) -> tuple[dict[str, Tensor], int]:
         """Loss and mean squared error over the observed future entries."""
-        output = self.network(batch.past, batch.past_mask, batch.past_covariates)
+        output = self.network(batch.past, batch.past_mask, past_covariates(batch))
         loss = self.network.loss(output, batch.future, batch.future_mask)
         squares = (self.network.point(output).detach().float() - batch.future).square()
         if batch.future_mask is None:

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils.models.forecasting.base import Forecaster
+from utils.training.task import past_covariates
 
 if TYPE_CHECKING:
     from utils.windows import WindowData
@@ -104,7 +105,7 @@ def _stream(
         raise ValueError(f"no windows in {sorted(unknown)}; this recording has {list(blocks)}")
     for name in splits or blocks:
         for batch in blocks[name].batches(BATCH, stride=stride):
-            future = forecaster.predict(batch.past, batch.past_covariates, batch.past_mask)
+            future = forecaster.predict(batch.past, past_covariates(batch), batch.past_mask)
             yield WindowForecasts(batch.starts.numpy(), future.numpy(), name)
 
 

@@ -86,7 +86,8 @@ class Forecaster(ABC):
         ----------
         past : (batch, context, neuron) on the scale of the data fitted on; missing entries are
             NaN, or anything where ``mask`` is False.
-        covariates : (batch, context, covariate) of the same frames; used by models that ask for it.
+        covariates : (batch, context, covariate) of the same frames, NaN where missing; used by
+            models that ask for them.
         mask : (batch, context, neuron) bool, True where the past was observed.
 
         Returns
@@ -102,7 +103,7 @@ class Forecaster(ABC):
         complete = bool(observed.all())
         values = values if complete else torch.where(observed, values, 0.0)
         if covariates is not None:
-            covariates = torch.as_tensor(covariates, dtype=torch.float32).nan_to_num(0.0)
+            covariates = torch.as_tensor(covariates, dtype=torch.float32)
         with torch.no_grad():
             future = self._forecast(values, None if complete else observed, covariates)
         return future.cpu().numpy() if is_numpy else future.to(values.device)
@@ -146,7 +147,10 @@ class Forecaster(ABC):
 
     @abstractmethod
     def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
-        """(batch, context, neuron), 0 where missing, -> (batch, horizon, neuron)."""
+        """(batch, context, neuron), 0 where missing, -> (batch, horizon, neuron).
+
+        Missing covariates are NaN.
+        """
 
     def _arrays(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in self.learnt}

@@ -140,7 +140,7 @@ class InformerNetwork(nn.Module):
         if self.behaviour is not None:
             if covariates is None:
                 raise ValueError("this Informer was fitted with covariates: give them to predict")
-            inputs = torch.cat([inputs, self.behaviour(covariates)], dim=2)
+            inputs = torch.cat([inputs, self.behaviour(covariates).nan_to_num(0.0)], dim=2)
         unknown = inputs.new_zeros(len(past), self.horizon, inputs.shape[2])
         hidden = self.encoder(inputs_embeds=inputs).last_hidden_state
         decoded = self.decoder(

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from utils.models.forecasting.base import Forecaster, ForecasterConfig
-from utils.training import ForecastTask, TrainerConfig, TrainingResult, WindowLoader, fit_task
+from utils.training import ForecastTask, TrainerConfig, TrainingResult, fit_task
 from utils.training.config import choose_device
 from utils.training.fit import quiet_lightning
+from utils.windows.module import WindowLoader
 
 if TYPE_CHECKING:
     from utils.windows import WindowData
@@ -60,9 +61,9 @@ class NetworkForecaster(Forecaster):
         train = WindowLoader(
             data.train,
             trainer.batch_size,
-            stride=trainer.stride,
+            shuffle=True,
             seed=trainer.seed,
-            epoch=lambda: task.current_epoch,
+            stride=trainer.stride,
         )
         validation = WindowLoader(
             data.validation, trainer.batch_size, stride=trainer.validation_stride

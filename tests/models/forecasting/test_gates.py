@@ -1,0 +1,90 @@
+"""Gates that every forecaster of the registry passes; a new model cannot enter without them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.models.forecasting.conftest import make_world, quick, world_activity
+from utils.models.forecasting import available_forecasters, load_model
+from utils.splits import TEST
+
+pytestmark = pytest.mark.parametrize("name", available_forecasters())
+
+
+@pytest.fixture(scope="module")
+def fitted(world):
+    """Fitted forecasters by name, each fitted once."""
+    models = {}
+
+    def get(name):
+        if name not in models:
+            models[name] = quick(name).fit(world)
+        return models[name]
+
+    return get
+
+
+def test_future_of_a_window_and_the_test_block_change_nothing(name, world, fitted):
+    before = fitted(name)
+    activity = world_activity()
+    activity[world.split == TEST] += 50.0
+    after = quick(name).fit(make_world(activity))
+    past = world.test.batch([0, 7]).past
+    torch.testing.assert_close(before.predict(past), after.predict(past), rtol=0, atol=0)
+
+
+def test_batch_size_and_order_do_not_matter(name, world, fitted):
+    past = world.test.batch(torch.arange(0, 40, 3)).past
+    together = fitted(name).predict(past)
+    alone = torch.cat([fitted(name).predict(row[None]) for row in past])
+    backwards = fitted(name).predict(past.flip(0)).flip(0)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(together, backwards, rtol=1e-4, atol=1e-4)
+
+
+def test_nothing_is_learnt_from_activity_shuffled_in_time(name):
+    order = np.random.default_rng(1).permutation(2400)
+    data = make_world(np.nan_to_num(world_activity())[order])
+    batch = data.test.batch(torch.arange(len(data.test)))
+    model, mean = quick(name).fit(data), quick("train_mean").fit(data)
+    errors = [(m.predict(batch.past) - batch.future).square().mean().item() for m in (model, mean)]
+    assert 1 - errors[0] / errors[1] < 0.005
+
+
+def test_saved_model_forecasts_the_same(name, world, fitted, tmp_path):
+    batch = world.test.batch([0, 3, 9])
+    fitted(name).save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.config == fitted(name).config
+    assert loaded.fitted_on == fitted(name).fitted_on
+    assert list(loaded.neurons["uuid"]) == list(world.neurons["uuid"])
+    torch.testing.assert_close(
+        loaded.predict(batch.past), fitted(name).predict(batch.past), rtol=0, atol=0
+    )
+
+
+def test_kind_of_array_is_kept(name, world, fitted):
+    past = world.test.batch([0, 1]).past
+    as_torch, as_numpy = fitted(name).predict(past), fitted(name).predict(past.numpy())
+    assert isinstance(as_torch, torch.Tensor)
+    assert isinstance(as_numpy, np.ndarray)
+    assert as_numpy.dtype == np.float32
+    assert as_numpy.shape == (2, world.horizon, world.n_neurons)
+    np.testing.assert_array_equal(as_numpy, as_torch.numpy())
+
+
+def test_missing_entries_do_not_leak_their_value(name, world, fitted):
+    past = world.test.batch([0, 5]).past
+    mask = torch.ones_like(past, dtype=torch.bool)
+    mask[:, 10:15, 2] = mask[0, :, 4] = mask[1, -1, 0] = False
+    with_nan = fitted(name).predict(torch.where(mask, past, torch.nan))
+    with_mask = fitted(name).predict(torch.where(mask, past, 1e6), mask=mask)
+    assert torch.isfinite(with_nan).all()
+    torch.testing.assert_close(with_nan, with_mask, rtol=0, atol=0)
+
+
+def test_repr_says_what_it_was_fitted_on(name, fitted):
+    assert "24 -> 6 frames, 10 neurons, fitted on simulated data" in repr(fitted(name))
+    assert "not fitted" in repr(quick(name))

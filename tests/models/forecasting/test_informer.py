@@ -1,0 +1,173 @@
+"""The Informer: no leak, no randomness, nothing dead, honest about missing and silent neurons."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from tests.models.forecasting.conftest import QUICK, quick, world_activity, world_times
+from utils.models.forecasting import build_forecaster, load_model
+from utils.training import TrainingError
+from utils.windows import window_data
+
+SMALL = {"d_model": 16, "n_heads": 2, "ffn_dim": 16, "encoder_layers": 1}
+
+
+def small(**settings):
+    return quick("informer", **{**SMALL, **settings})
+
+
+def with_covariates(shift: float = 0.0):
+    activity, times = world_activity(1200), world_times(1200)
+    running = np.sin(times)[:, None].astype(np.float32) + shift
+    running[100:110] = np.nan
+    return window_data(activity, times, 24, 6, covariates=running, covariate_names=["running"])
+
+
+def network_of(model, data):
+    model._remember(data)
+    network = model._build()
+    return network
+
+
+@pytest.mark.parametrize("head", ["point", "student_t"])
+@pytest.mark.parametrize("attention", ["full", "prob"])
+@pytest.mark.parametrize("distil", [False, True])
+def test_every_parameter_gets_a_gradient(world, head, attention, distil):
+    settings = {"head": head, "attention": attention, "distil": distil, "encoder_layers": 2}
+    network = network_of(small(**settings), world)
+    batch = world.train.batch(torch.arange(8))
+    output = network(batch.past, batch.past_mask, None)
+    loss = network.loss(output, batch.future, batch.future_mask)
+    if head == "student_t":  # the penalty acts outside the range only
+        loss = loss + network.loss(output, batch.future * 100, batch.future_mask)
+    loss.backward()
+    dead = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
+    ]
+    assert dead == []
+
+
+def test_decoder_sees_zeros_for_the_horizon(world):
+    """One pass without future values: what the decoder gets does not depend on the future."""
+    network = network_of(small(), world).eval()
+    seen = []
+    network.decoder.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs["inputs_embeds"]), with_kwargs=True
+    )
+    batch = world.train.batch(torch.arange(4))
+    network(batch.past, batch.past_mask, None)
+    assert seen[0].shape == (4, 12 + 6, world.n_neurons)
+    assert not seen[0][:, -6:].any()
+
+
+def test_training_starts_close_to_the_skip_forecast(world):
+    model = small(skip="linear")
+    network = network_of(model, world)
+    model.network = network
+    model._prepare(world)
+    network.eval()
+    past = world.test.batch(torch.arange(20)).past
+    linear = build_forecaster("linear").fit(world).predict(past)
+    deviation = network.neurons.deviation
+    assert ((network(past, None, None).location - linear).abs() < 0.3 * deviation).all()
+
+
+@pytest.mark.parametrize("skip", ["none", "last", "mean", "linear"])
+def test_learns_more_than_the_train_mean(world, skip):
+    trainer = {**QUICK, "max_epochs": 4, "stride": 1, "learning_rate": 3e-3}
+    model = small(skip=skip, trainer=trainer).fit(world)
+    mean = build_forecaster("train_mean").fit(world)
+    batch = world.test.batch(torch.arange(len(world.test)))
+    errors = [(m.predict(batch.past) - batch.future).square().mean() for m in (model, mean)]
+    assert errors[0] < 0.95 * errors[1]
+
+
+def test_same_seed_same_model_and_another_seed_another(world):
+    past = world.test.batch([0]).past
+    a, b = small().fit(world).predict(past), small().fit(world).predict(past)
+    torch.testing.assert_close(a, b, rtol=0, atol=0)
+    other = small(trainer={**QUICK, "seed": 1}).fit(world).predict(past)
+    assert not torch.equal(a, other)
+
+
+def test_silent_neuron_is_forecast_as_silent(world):
+    model = small(head="student_t", skip="mean").fit(world)
+    past = world.test.batch(torch.arange(10)).past
+    spread = model.network.neurons.deviation[3]
+    assert ((model.predict(past)[:, :, 3] - 0.5).abs() < 2 * spread).all()
+
+
+def test_student_t_distribution_is_on_the_scale_of_the_data(world):
+    trainer = {**QUICK, "max_epochs": 3, "stride": 1}
+    model = small(head="student_t", trainer=trainer).fit(world)
+    batch = world.test.batch(torch.arange(60))
+    distribution = model.predict_distribution(batch.past)
+    torch.testing.assert_close(distribution.mean, model.predict(batch.past))
+    z = (batch.future - distribution.mean) / distribution.stddev
+    active = [n for n in range(10) if n != 3]
+    assert 0.5 < z[:, :, active].std() < 1.5
+    with pytest.raises(ValueError, match="head='student_t'"):
+        small().fit(world).predict_distribution(batch.past)
+
+
+def test_covariates_are_used_and_asked_for():
+    data = with_covariates()
+    model = small(covariates=True).fit(data)
+    batch = data.test.batch([0, 1])
+    base = model.predict(batch.past, batch.past_covariates)
+    moved = model.predict(batch.past, batch.past_covariates + 1.0)
+    assert not torch.equal(base, moved)
+    with pytest.raises(ValueError, match="give them to predict"):
+        model.predict(batch.past)
+
+
+def test_missing_covariates_count_as_their_mean():
+    data = with_covariates(shift=5.0)
+    model = small(covariates=True).fit(data)
+    past, covariates = data.test.batch([0]).past, data.test.batch([0]).past_covariates
+    mean = model.network.behaviour.mean
+    with_hole, with_mean = covariates.clone(), covariates.clone()
+    with_hole[:, 3], with_mean[:, 3] = torch.nan, mean
+    torch.testing.assert_close(model.predict(past, with_hole), model.predict(past, with_mean))
+
+
+def test_covariates_that_are_not_there(world):
+    with pytest.raises(ValueError, match="hold no covariates"):
+        small(covariates=True).fit(world)
+
+
+def test_probsparse_comes_with_a_warning(caplog):
+    with caplog.at_level(logging.WARNING):
+        small(attention="prob")
+    assert "samples keys at random" in caplog.text
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(world, tmp_path):
+    trainer = {**QUICK, "max_epochs": 3, "schedule": "constant"}
+    whole = small(trainer=trainer).fit(world)
+    small(trainer={**trainer, "max_epochs": 1}).fit(world, folder=tmp_path)
+    resumed = small(trainer=trainer).fit(world, folder=tmp_path, resume=True)
+    assert resumed.training.epochs == whole.training.epochs == 3
+    past = world.test.batch(torch.arange(5)).past
+    torch.testing.assert_close(resumed.predict(past), whole.predict(past), rtol=1e-5, atol=1e-5)
+
+
+def test_resume_without_an_interrupted_training(world, tmp_path):
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        small().fit(world, folder=tmp_path, resume=True)
+    with pytest.raises(TrainingError, match="needs the folder"):
+        small().fit(world, resume=True)
+
+
+def test_many_neurons(tmp_path):
+    activity = np.random.default_rng(0).standard_normal((600, 3000)).astype(np.float32)
+    data = window_data(activity, np.arange(600) / 5, 16, 8)
+    model = small(skip="mean", trainer={**QUICK, "max_steps": 2}).fit(data)
+    model.save(tmp_path / "model")
+    assert load_model(tmp_path / "model").predict(data.test.batch([0]).past).shape == (1, 8, 3000)
