@@ -60,7 +60,7 @@ class FileSlices(Dataset):
             return torch.from_numpy(file[self.name][self.starts[i] : self.starts[i] + WINDOW])
 
 
-def main(turns: int = 15) -> None:
+def main(turns: int = 9) -> None:
     """Print the tables for batches of 32 and of 256 windows, from memory and from a file."""
     rng = np.random.default_rng(0)
     activity = rng.standard_normal((N_FRAMES, N_NEURONS), dtype=np.float32)

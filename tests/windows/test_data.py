@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from utils.splits import PASSIVE, TEST, TRAIN, UNUSED, VALIDATION
 from utils.windows import WindowBatch, window_data
 from utils.windows.gather import gather_windows
+from utils.windows.memory import BatchMemory
 
 RATE = 5.0
 
@@ -28,7 +29,7 @@ def test_gathered_windows_are_slices(context, horizon, n_columns, n_more, n_wind
     n_frames = context + horizon + n_more
     values = torch.randn(n_frames, n_columns)
     starts = torch.randint(0, n_more + 1, (n_windows,))
-    past, future = gather_windows(values, starts, context, horizon)
+    past, future = gather_windows(values, starts, context, horizon, BatchMemory())
     assert past.shape == (n_windows, context, n_columns)
     assert future.shape == (n_windows, horizon, n_columns)
     for i, start in enumerate(starts.tolist()):
@@ -39,7 +40,7 @@ def test_gathered_windows_are_slices(context, horizon, n_columns, n_more, n_wind
 @pytest.mark.parametrize("n_columns", [1000, 40_000])
 def test_gathered_windows_are_slices_for_many_neurons(n_columns):
     values = torch.randn(40, n_columns)
-    past, future = gather_windows(values, torch.tensor([3, 0]), 24, 7)
+    past, future = gather_windows(values, torch.tensor([3, 0]), 24, 7, BatchMemory())
     assert torch.equal(past, torch.stack([values[3:27], values[:24]]))
     assert torch.equal(future, torch.stack([values[27:34], values[24:31]]))
     assert past.is_contiguous()

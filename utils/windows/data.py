@@ -20,6 +20,7 @@ from torch import Tensor
 
 from utils.splits import PASSIVE, SPLIT_NAMES, TEST, TRAIN, VALIDATION, find_segments
 from utils.windows.gather import gather_windows, has_nan
+from utils.windows.memory import BatchMemory
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class WindowSplit:
         self, values: Tensor, starts: Tensor, has_missing: bool
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Past, future and their masks; what is missing becomes 0."""
-        past, future = gather_windows(values, starts, self.data.context, self.data.horizon)
+        data = self.data
+        past, future = gather_windows(values, starts, data.context, data.horizon, data.memory)
         if not has_missing:
             return past, future, None, None
         past_holes, future_holes = past.isnan(), future.isnan()
@@ -153,6 +155,7 @@ class WindowData:
     stored_hash: str | None = None  # of the session file, where there is one
 
     def __post_init__(self) -> None:
+        self.memory = BatchMemory()
         self.train = self._split(TRAIN)
         self.validation = self._split(VALIDATION)
         self.test = self._split(TEST)

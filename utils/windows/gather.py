@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from utils.windows.memory import BatchMemory
+
 CHUNK_VALUES = 4_000_000  # 16 MB of float32: bounds the memory of a pass over a mapped file
 # torch shares the rows of an index_select out between threads when they are shorter than this
 # (at::internal::GRAIN_SIZE); it splits longer ones, and waits for all threads after each.
@@ -19,7 +21,7 @@ SHARED_ROW = 32_768
 
 
 def gather_windows(
-    values: Tensor, starts: Tensor, context: int, horizon: int
+    values: Tensor, starts: Tensor, context: int, horizon: int, memory: BatchMemory
 ) -> tuple[Tensor, Tensor]:
     """Past and future of windows, contiguous, in memory of their own.
 
@@ -27,7 +29,7 @@ def gather_windows(
     """
     n_columns = values.shape[1]
     sizes = [len(starts) * length * n_columns for length in (context, horizon)]
-    past, future = _empty(sum(sizes)).split(sizes)
+    past, future = memory.take(sum(sizes)).split(sizes)
     _gather(values, starts, context, out=past)
     _gather(values, starts + context, horizon, out=future)
     return past.view(len(starts), context, n_columns), future.view(len(starts), horizon, n_columns)
@@ -79,10 +81,3 @@ def _frames_per_row(length: int, n_columns: int) -> int:
     parts = [n for n in range(1, length + 1) if length % n == 0 and n * n_columns < SHARED_ROW]
     longest = max(parts, default=length)
     return longest if longest * n_columns >= SHARED_ROW / 16 else length
-
-
-def _empty(n_values: int) -> Tensor:
-    """New memory: pinned for a GPU, else from numpy, which asks for huge pages (fewer faults)."""
-    if torch.cuda.is_available():
-        return torch.empty(n_values, pin_memory=True)
-    return torch.from_numpy(np.empty(n_values, np.float32))
