@@ -10,8 +10,10 @@ import pytest
 import utils.load_meso_session as front_door
 from utils.load_meso_session import MesoscopeSession, SessionError, open_session
 from utils.paths import one_cache_dir
+from utils.preprocessing import preprocess
 from utils.sessions.errors import SessionNotFoundError
 from utils.sessions.fov import FOVData
+from utils.sessions.hdf5 import SessionFile
 from utils.sessions.lookup import local_one
 from utils.simulation import load_truth
 
@@ -274,6 +276,30 @@ def test_from_preprocessed_v1(session, tmp_path):
         session.get_preprocessed_data()
     with pytest.raises(SessionError, match="raw_activity=True"):
         stored.get_dff_activity_matrix()
+
+
+def test_from_preprocessed_v2(session, tmp_path):
+    path = preprocess(session, output=tmp_path / "session.h5", progress=False)
+    stored = open_session(path)
+    file = SessionFile(path)
+    assert (stored.eid, stored.source, stored.is_simulated) == (
+        session.eid,
+        "preprocessed",
+        True,
+    )
+    activity, times = stored.get_preprocessed_data()
+    assert isinstance(activity, np.memmap)
+    np.testing.assert_array_equal(times, file.timestamps)
+    np.testing.assert_array_equal(stored.get_activity_matrix()[0], file.activity)
+    assert stored.neurons.equals(file.neurons)
+    assert set(stored.neurons["uuid"]) <= set(session.neurons["uuid"])
+    assert stored.trials.columns.tolist() == session.trials.columns.tolist()
+    np.testing.assert_array_equal(stored.wheel_position, session.wheel_position)
+    assert stored.availability["found"].tolist() == session.availability["found"].tolist()
+    assert "SIMULATED" in repr(stored)
+    assert "mpci.mpciFrameQC.npy (FOV_01)" in repr(stored)
+    columns = [fov.n_neurons for fov in stored.fovs]
+    np.testing.assert_array_equal(stored.fovs[1].roi_activity, activity[:, columns[0] :])
 
 
 def test_open_session_by_any_reference(session, tmp_path, tiny_session):

@@ -149,6 +149,7 @@ class MesoscopeSession(Behaviour):
             subject=recording.name,
             source="suite2p",
             raw_activity=raw_activity,
+            is_simulated=recording.is_simulated,
             rate_is_nominal=recording.rate_is_nominal,
             session_path=Path(folder),
             fovs=FieldsOfView(recording.fovs),

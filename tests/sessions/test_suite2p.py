@@ -5,6 +5,8 @@ import pytest
 
 from utils.load_meso_session import MesoscopeSession
 from utils.sessions.errors import SessionError, SessionNotFoundError
+from utils.sessions.lookup import local_one
+from utils.sessions.suite2p import write_suite2p
 
 
 def write_plane(folder, n_rois=4, n_frames=50, ops=None, seed=0):
@@ -200,6 +202,30 @@ def test_eid_follows_the_content_not_the_place(tmp_path):
     ]
     assert eids[0] == eids[1] != eids[2]
     assert all(eid.startswith("mouse1-") for eid in eids)
+
+
+def test_written_planes_are_read_again(tiny_session, tmp_path):
+    root, eid = tiny_session
+    simulated = MesoscopeSession.from_eid(local_one(root), eid)
+    write_suite2p(simulated.fovs, tmp_path, frames=400, simulated=True)
+    session = MesoscopeSession.from_suite2p(tmp_path)
+    assert session.is_simulated
+    assert "SIMULATED" in repr(session)
+    assert session.frame_rate == pytest.approx(simulated.frame_rate)
+    for plane, fov in zip(session.fovs, simulated.fovs):
+        np.testing.assert_array_equal(plane.roi_activity, fov.roi_activity[:400])
+        np.testing.assert_array_equal(plane.neuropil_activity, fov.neuropil_activity[:400])
+        np.testing.assert_array_equal(plane.good_frame_mask, fov.good_frame_mask[:400])
+        np.testing.assert_array_equal(plane.cell_indices, fov.cell_indices)
+    for column in ("roi", "row", "column", "cell_probability"):
+        assert session.neurons[column].tolist() == simulated.neurons[column].tolist()
+
+
+def test_planes_need_fluorescence(tiny_session, tmp_path):
+    root, eid = tiny_session
+    deconvolved = MesoscopeSession.from_eid(local_one(root), eid, raw_activity=False)
+    with pytest.raises(SessionError, match="needs fluorescence"):
+        write_suite2p(deconvolved.fovs, tmp_path, simulated=True)
 
 
 def test_real_recording(reference):

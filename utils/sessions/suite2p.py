@@ -1,6 +1,6 @@
-"""Reading suite2p output folders: ``F.npy``, ``Fneu.npy``, ``spks.npy``, ``iscell.npy``,
-``stat.npy`` and ``ops.npy`` of one or several planes.
+"""Reading (and writing) suite2p output folders of one or several planes.
 
+A plane holds ``F.npy``, ``Fneu.npy``, ``spks.npy``, ``iscell.npy``, ``stat.npy`` and ``ops.npy``.
 suite2p stores traces as ``(roi, time)``; they are shown ``(time, roi)`` as views. It stores no
 frame times: they are made from the frame rate.
 """
@@ -11,7 +11,7 @@ import hashlib
 import logging
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +44,7 @@ class Suite2pRecording(NamedTuple):
     name: str
     fovs: list[FOVData]
     rate_is_nominal: bool  # the rate comes from the caller, or from nowhere
+    is_simulated: bool  # ops.npy says so, see `write_suite2p`
 
 
 def is_suite2p(folder: Path) -> bool:
@@ -79,7 +80,47 @@ def read_suite2p(
         _read_plane(plane, ops, rate, raw_activity, eid, availability)
         for plane, ops in zip(planes, all_ops)
     ]
-    return Suite2pRecording(eid, name, fovs, nominal)
+    simulated = any(bool(ops.get("simulated", False)) for ops in all_ops)
+    return Suite2pRecording(eid, name, fovs, nominal, simulated)
+
+
+def write_suite2p(
+    fovs: Iterable[FOVData], folder: Path | str, *, frames: int | None = None, simulated: bool
+) -> Path:
+    """Write FOVs as the planes of a suite2p folder: ``plane0, plane1, ...``.
+
+    suite2p has no frame times, so ``frames`` should end before the first gap. ``simulated`` is
+    kept in ``ops.npy``: what was simulated says so when it is read again.
+
+    Raises
+    ------
+    SessionError
+        A FOV was opened without fluorescence (``raw_activity=False``).
+    """
+    folder, fovs = Path(folder), list(fovs)
+    for number, fov in enumerate(fovs):
+        if not fov.raw_activity:
+            raise SessionError(f"{fov.fov_name}: F.npy needs fluorescence (raw_activity=True)")
+        plane = folder / f"plane{number}"
+        plane.mkdir(parents=True, exist_ok=True)
+        traces = {
+            "F": fov.roi_activity,
+            "Fneu": fov.neuropil_activity,
+            "spks": fov.deconvolved_activity,
+        }
+        for name, trace in traces.items():
+            if trace is not None:
+                np.save(plane / f"{name}.npy", np.ascontiguousarray(trace[:frames].T))
+        probability = fov.cell_probability
+        probability = np.full(fov.n_rois, np.nan) if probability is None else probability
+        np.save(plane / "iscell.npy", np.column_stack([fov.neuron_mask, probability]))
+        if fov.stack_pos is not None:
+            stat = [{"med": [int(row), int(column)]} for row, column in fov.stack_pos[:, :2]]
+            np.save(plane / "stat.npy", np.array(stat, dtype=object), allow_pickle=True)
+        ops = {"fs": fov.frame_rate, "nplanes": len(fovs), "simulated": simulated}
+        ops["badframes"] = ~fov.good_frame_mask[:frames]
+        np.save(plane / "ops.npy", np.array(ops, dtype=object), allow_pickle=True)
+    return folder
 
 
 def _planes(folder: Path) -> list[Path]:
