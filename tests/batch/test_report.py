@@ -136,8 +136,14 @@ def test_the_latest_record_is_found_and_unknown_ones_are_explained(outcomes):
 
 
 def test_the_leaderboard_as_text(outcomes):
+    folder = runs_dir() / "3_8_good" / "k1"
+    board = BOARD.rename(columns=lambda c: f"over_mean_{c}" if c in ("skill", "low", "high") else c)
+    board = board.assign(source="simulated", mae=0.5)
+    board.to_csv(folder / "tables" / "leaderboard.csv", index=False)
     text = leaderboard_text(record_pipeline("default", session(), outcomes, 1.0))
-    assert "skill [95 %]" in text
+    assert text.startswith("Leaderboard (source: simulated)\n")
+    assert "skill over mean [95 %]" in text
+    assert "mae" not in text
     assert re.search(r"informer +\+0\.123 \[\+0\.100, \+0\.200\] +12", text)
 
 

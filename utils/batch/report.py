@@ -27,6 +27,8 @@ STAGES = {
     "TUTORIALS": "Tutorials",
 }
 OWN_SECTION = ("leaderboard", "excluded")  # tables that are shown at one place for all notebooks
+NOT_IN_TEXT = ("mae", "pearson", "event_f1")
+BASELINES_NOT_IN_TEXT = ("over_persistence", "over_train_mean")
 MAX_ROWS = 200  # of a table in the report; the csv in the run folder holds all
 
 
@@ -60,10 +62,21 @@ def write_report(folder: Path) -> Path:
 
 
 def leaderboard_text(folder: Path) -> str:
-    """The leaderboards of a pipeline as text, empty when no notebook made one."""
+    """The leaderboards of a pipeline for a terminal, empty when no notebook made one.
+
+    To fit a line it shows fewer scores than the report, and names once what all rows share.
+    """
     tables = [table for step in read_record(folder)["steps"] for table in _step(step)["tables"]]
-    boards = [readable(table["data"]) for table in tables if table["name"] == "leaderboard"]
-    return "\n\n".join(board.to_string(index=False) for board in boards)
+    boards = [table["data"] for table in tables if table["name"] == "leaderboard"]
+    return "\n\n".join(_board_text(board) for board in boards)
+
+
+def _board_text(board: pd.DataFrame) -> str:
+    shared = [c for c in ("source", "split", "data") if c in board and board[c].nunique() == 1]
+    title = ", ".join(f"{column}: {board[column].iloc[0]}" for column in shared)
+    left_out = [c for c in board if c in NOT_IN_TEXT or c.startswith(BASELINES_NOT_IN_TEXT)]
+    shown = readable(board.drop(columns=[*shared, *left_out]))
+    return f"Leaderboard ({title})\n" * bool(title) + shown.to_string(index=False)
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +87,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         if {estimate, high} <= set(table):
             rows = zip(table[estimate], table[low], table[high])
             table[estimate] = [_interval(*row) for row in rows]
-            table = table.rename(columns={estimate: f"{estimate} [95 %]"})
+            table = table.rename(columns={estimate: _skill_title(name)})
             table = table.drop(columns=[low, high])
     return table.map(_number)
 
@@ -148,6 +161,11 @@ def _versions(steps: list[dict[str, Any]]) -> list[tuple[str, str]]:
             if value is not None:
                 found.setdefault(key, set()).add(value)
     return [(key, ", ".join(sorted(values))) for key, values in sorted(found.items())]
+
+
+def _skill_title(prefix: str) -> str:
+    """``over_ar16_`` -> ``skill over ar16 [95 %]``."""
+    return f"{f'skill {prefix}'.replace('_', ' ').strip()} [95 %]"
 
 
 def _interval(estimate: float, low: float, high: float) -> str:
