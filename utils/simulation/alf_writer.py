@@ -12,7 +12,7 @@ import pandas as pd
 import sparse
 import yaml
 
-from utils.simulation.anatomy import AREA_IDS, IMAGE_SIZE, mean_image, roi_masks
+from utils.simulation.anatomy import AREA_IDS, mean_image, roi_masks
 from utils.simulation.behaviour import Behaviour
 from utils.simulation.recording import (
     QC_PMT_OFF,
@@ -115,7 +115,6 @@ def _write_rois(folder: Path, index: int, world: World, recording: Recording) ->
     pixel_ids = AREA_IDS[fov.pixel_area]
     np.save(folder / "mpciMeanImage.brainLocationIds_ccf_2017_estimate.npy", pixel_ids)
     np.save(folder / "mpciStack.timeshift.npy", line_times())
-    assert pixel_ids.shape == (IMAGE_SIZE, IMAGE_SIZE)
 
 
 def _write_task(folder: Path, behaviour: Behaviour) -> None:

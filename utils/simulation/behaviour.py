@@ -7,6 +7,7 @@ the right, which is correct for a stimulus on the left.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ class Behaviour:
 def simulate_behaviour(timeline: Timeline, rng: np.random.Generator) -> Behaviour:
     """Draw one session of behaviour; deterministic for the generator's state."""
     trials = _trials(*timeline.task, rng)
-    movements = _movements(trials, timeline.task, rng)
+    movements = _movements(trials, rng)
     wheel_times, wheel_position = _wheel(movements, timeline.task)
     noise_times, noise_frames = _sparse_noise(timeline.passive, rng)
     return Behaviour(
@@ -73,13 +74,13 @@ def _trials(start: float, stop: float, rng: np.random.Generator) -> pd.DataFrame
         now = trial["intervals_1"] + 0.3 + rng.exponential(2.4)
 
 
-def _blocks(rng: np.random.Generator):
+def _blocks(rng: np.random.Generator) -> Iterator[float]:
     """Probability of a stimulus on the left, trial by trial: 90 unbiased ones, then blocks."""
     yield from [0.5] * 90
     left = rng.choice([0.2, 0.8])
     while True:
         yield from [left] * int(np.clip(rng.exponential(60), 20, 100))
-        left = 1.0 - left
+        left = 0.2 if left == 0.8 else 0.8
 
 
 def _trial(start: float, probability_left: float, rng: np.random.Generator) -> dict[str, float]:
@@ -118,9 +119,7 @@ def _trial(start: float, probability_left: float, rng: np.random.Generator) -> d
     }
 
 
-def _movements(
-    trials: pd.DataFrame, bout: tuple[float, float], rng: np.random.Generator
-) -> pd.DataFrame:
+def _movements(trials: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """The turn that answers each trial, and smaller ones between trials."""
     start = trials["firstMovement_times"].to_numpy()
     answers = pd.DataFrame(
