@@ -5,6 +5,7 @@ from utils.signals.baselines import (
     running_percentile_baseline,
 )
 from utils.signals.causal import bin_mean, bin_starts, causal_smooth
+from utils.signals.deconvolution import deconvolve_ar1
 from utils.signals.fluorescence import (
     CAUSAL,
     baseline_floor,
@@ -23,6 +24,7 @@ __all__ = [
     "causal_smooth",
     "column_quantiles",
     "correct_neuropil",
+    "deconvolve_ar1",
     "delta_f_over_f",
     "maximin_baseline",
     "noise_level",
