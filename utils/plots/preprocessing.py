@@ -44,7 +44,7 @@ def plot_baselines(
         ax.axhline(floor[k], color=style.BLACK, linestyle=":", linewidth=1, label="floor")
         ax.set_title(names[k])
         ax.set_ylabel("F (units)")
-    axes[0, 0].legend(loc="upper right", ncol=4)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncol=4)
     axes[-1, 0].set_xlabel("time (min)")
     return figure
 
@@ -56,8 +56,11 @@ def plot_dff_distributions(traces: Mapping[str, np.ndarray]) -> Figure:
     """
     figure, ax = plt.subplots(figsize=(6.5, 3))
     values = {name: v[np.isfinite(v)] for name, v in traces.items()}
+    if not any(v.size for v in values.values()):
+        style.say_empty(ax, "no value of dF/F")
+        return figure
     largest = max(np.abs(v).max(initial=1) for v in values.values())
-    tail = np.geomspace(1, largest, 60)
+    tail = 1.05 ** np.arange(np.ceil(np.log(largest) / np.log(1.05)) + 1)  # no step at 1
     edges = np.r_[-tail[::-1], np.linspace(-1, 1, 41)[1:-1], tail]
     for (name, v), color in zip(values.items(), [style.LIGHT_GREY, style.BLUE, style.VERMILLION]):
         label = f"{name}: {v.min(initial=0):.3g} .. {v.max(initial=0):.3g}"
@@ -137,8 +140,7 @@ def plot_splits(
     strip.plot(masked, np.full(len(masked), 0.5), "|", color=style.BLACK, markersize=14)
     strip.set(yticks=[], ylim=(0, 1))
     strip.set_title("Blocks; black: frames without enough values")
-    with np.errstate(invalid="ignore"):
-        mean = activity if activity.ndim == 1 else _row_means(activity)
+    mean = activity if activity.ndim == 1 else _row_means(activity)
     ax.plot(*break_at_gaps(minutes, mean), color=style.GREY, linewidth=0.5)
     ax.set(xlabel="time (min)", ylabel="mean activity")
     found = [code for code in (*_BLOCKS, UNUSED) if (np.asarray(labels) == code).any()]
@@ -149,7 +151,7 @@ def plot_splits(
         )
         for code in found
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncol=len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncol=len(handles))
     return figure
 
 
@@ -169,8 +171,7 @@ def plot_scaling(raw: np.ndarray, scaled: np.ndarray, labels: np.ndarray) -> Fig
             color = style.SPLIT_COLORS[name]
             ax.plot(high, ".", color=color, label=f"{name}: 99.5 %")
             ax.plot(median, "_", color=color, markersize=4, label=f"{name}: median")
-        ax.set(xlabel="neuron (by amplitude)", title=title)
-        style.annotate_n(ax, where="lower right", neurons=raw.shape[1])
+        ax.set(xlabel=f"neuron by amplitude ({style.count(neurons=raw.shape[1])})", title=title)
     axes[0].set_ylabel("activity")
     axes[0].legend(loc="upper left", ncol=2, fontsize=7)
     return figure
@@ -234,9 +235,8 @@ def _histogram(ax: Axes, values: pd.Series, label: str, title: str) -> None:
     ax.hist(known, bins=min(40, max(len(known) // 2, 5)), color=style.BLUE)
     median = float(known.median()) if len(known) else np.nan
     ax.axvline(median, color=style.VERMILLION, label=f"median {median:.3g}")
-    ax.set(xlabel=label, ylabel="cells", title=title)
+    ax.set(xlabel=label, ylabel="cells", title=f"{title} ({style.count(cells=len(known))})")
     ax.legend(loc="upper right")
-    style.annotate_n(ax, where="lower right", cells=len(known))
 
 
 def _row_means(activity: np.ndarray) -> np.ndarray:
