@@ -210,6 +210,7 @@ def test_written_planes_are_read_again(tiny_session, tmp_path):
     write_suite2p(simulated.fovs, tmp_path, frames=400, simulated=True)
     session = MesoscopeSession.from_suite2p(tmp_path)
     assert session.is_simulated
+    assert session.source == "simulated"
     assert "SIMULATED" in repr(session)
     assert session.frame_rate == pytest.approx(simulated.frame_rate)
     for plane, fov in zip(session.fovs, simulated.fovs):
