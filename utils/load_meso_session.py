@@ -147,7 +147,7 @@ class MesoscopeSession(Behaviour):
         return cls(
             eid=recording.eid,
             subject=recording.name,
-            source="suite2p",
+            source="simulated" if recording.is_simulated else "suite2p",
             raw_activity=raw_activity,
             is_simulated=recording.is_simulated,
             rate_is_nominal=recording.rate_is_nominal,
@@ -347,7 +347,7 @@ class MesoscopeSession(Behaviour):
             "task_protocol": self.task_protocol,
             "n_total_neurons": self.n_total_neurons,
             "time_window": None if time_window is None else np.asarray(time_window),
-            "source": self.source,
+            "source": "simulated" if self.is_simulated else self.source,
             "simulated": self.is_simulated,
         }
         return hdf5_write.save_activity_matrix(path, *matrix, metadata, compression=compression)
