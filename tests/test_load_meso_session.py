@@ -342,7 +342,7 @@ def test_open_session_of_wrong_files(tmp_path):
     (tmp_path / "notes.txt").write_text("no session")
     with pytest.raises(SessionError, match=r"notes\.txt"):
         open_session(tmp_path / "notes.txt")
-    with pytest.raises(SessionError, match="no suite2p output"):
+    with pytest.raises(SessionError, match=r"no folder alf.*no F\.npy.*notes\.txt"):
         open_session(tmp_path)
     with pytest.raises(SessionError, match="no such file"):
         MesoscopeSession.from_preprocessed(tmp_path / "none.h5")

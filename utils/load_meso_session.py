@@ -38,7 +38,7 @@ from utils.sessions.lookup import (
     unknown_session,
 )
 from utils.sessions.preprocessed import session_fields
-from utils.sessions.suite2p import read_suite2p
+from utils.sessions.suite2p import is_suite2p, read_suite2p
 
 __all__ = [
     "FOVData",
@@ -225,7 +225,7 @@ class MesoscopeSession(Behaviour):
 
     @cached_property
     def clock(self) -> Clock:
-        """The frame times that all neurons are brought to: those of the longest FOV."""
+        """The frame times that all neurons are brought to."""
         try:
             return common_clock(list(self.fovs))
         except ValueError as error:
@@ -390,8 +390,13 @@ def open_session(
         return MesoscopeSession.from_preprocessed(path)
     elif (path / "alf").is_dir():
         return MesoscopeSession.from_folder(path, raw_activity)
-    elif path.is_dir():
+    elif is_suite2p(path):
         return MesoscopeSession.from_suite2p(path, rate, raw_activity)
+    elif path.is_dir():
+        raise SessionNotFoundError(
+            f"folder {path} is neither an IBL session (no folder alf) nor suite2p output (no "
+            f"F.npy, no plane0); it holds {sorted(p.name for p in path.iterdir())[:10]}"
+        )
     one = local_one(one_cache_dir()) if one is None else one
     if not is_eid(name):
         raise SessionNotFoundError(

@@ -76,6 +76,8 @@ def test_fovs_are_sorted_and_limited(make_session):
     folder = make_session("FOV_10", "FOV_02", "FOV_00")
     assert [fov.fov_name for fov in open_folder(folder).fovs] == ["FOV_00", "FOV_02", "FOV_10"]
     assert [fov.fov_name for fov in open_folder(folder, max_fovs=2).fovs] == ["FOV_00", "FOV_02"]
+    with pytest.raises(SessionError, match="at least 1, found 0"):
+        open_folder(folder, max_fovs=0)
 
 
 @pytest.mark.parametrize("opened", [open_folder, open_one])

@@ -84,7 +84,7 @@ def test_time_window_counts_from_the_first_good_frame():
     assert mask.tolist() == [True, False, True, True]
 
 
-@pytest.mark.parametrize("window", [(3, 2), (1, 1), (1, 2, 3), -1, np.nan])
+@pytest.mark.parametrize("window", [(3, 2), (1, 1), (1, 2, 3), -1, np.nan, "all", [[1, 2]]])
 def test_wrong_time_windows(window):
     with pytest.raises(SessionError, match="time_window"):
         window_limits(window)

@@ -116,10 +116,10 @@ def test_rate_of_ops_wins_and_the_log_says_so(tmp_path, caplog):
     assert "7 Hz" in caplog.text
 
 
-@pytest.mark.parametrize("rate", [0, -3, np.nan, np.inf])
+@pytest.mark.parametrize("rate", [0, -3, np.nan, np.inf, "10"])
 def test_impossible_rates(tmp_path, rate):
     write_plane(tmp_path / "plane0")
-    with pytest.raises(SessionError, match="must be positive"):
+    with pytest.raises(SessionError, match="must be a positive number"):
         MesoscopeSession.from_suite2p(tmp_path, sampling_rate=rate)
 
 

@@ -171,6 +171,8 @@ def read_fovs(
     source: Source, eid: str, raw_activity: bool, max_fovs: int | None, availability: Availability
 ) -> list[FOVData]:
     """All fields of view of a session (the first ``max_fovs``), in order of their names."""
+    if max_fovs is not None and max_fovs < 1:
+        raise SessionError(f"max_fovs must be at least 1, found {max_fovs}")
     collections = source.fov_collections[:max_fovs]
     if not collections:
         raise SessionNotFoundError(

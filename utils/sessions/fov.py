@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -267,9 +268,9 @@ def window_limits(time_window: TimeWindow) -> tuple[float, float]:
     """``(start, stop)`` in s; one number is the stop, None is everything."""
     if time_window is None:
         return 0.0, np.inf
-    limits = np.atleast_1d(np.asarray(time_window, dtype=np.float64))
-    limits = limits if len(limits) == 2 else np.array([0.0, *limits])
-    if limits.shape != (2,) or not limits[0] < limits[1]:
+    limits = (0.0, time_window) if isinstance(time_window, Real) else time_window
+    is_pair = np.ndim(limits) == 1 and len(limits) == 2 and not isinstance(limits, str)
+    if not is_pair or not limits[0] < limits[1]:
         raise SessionError(
             f"time_window {time_window!r}: expected (start, stop) in seconds after the first good "
             "frame, start < stop, or one number (stop)"

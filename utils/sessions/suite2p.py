@@ -12,6 +12,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Iterable
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,8 +159,8 @@ def _frame_rate(
     if len(rates) > 1:
         raise SessionError(f"{folder}: planes of different rates in ops.npy: {sorted(rates)} Hz")
     rate = rates.pop() if rates else sampling_rate
-    if rate is not None and not (np.isfinite(rate) and rate > 0):
-        raise SessionError(f"{folder}: the frame rate must be positive, found {rate} Hz")
+    if rate is not None and not (isinstance(rate, Real) and 0 < rate < np.inf):
+        raise SessionError(f"{folder}: the frame rate must be a positive number, found {rate!r}")
     if any("fs" in ops for ops in all_ops):
         if sampling_rate is not None and sampling_rate != rate:
             logger.warning(
