@@ -16,7 +16,7 @@ RATE = 5.0
 N_FRAMES = 3000  # ten minutes
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_session() -> Callable[..., Any]:
     """``make_session(n_fovs=2, ...)`` -> object with the attributes of a MesoscopeSession."""
     return build_session

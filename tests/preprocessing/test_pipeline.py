@@ -45,6 +45,8 @@ def test_simulated_session_from_disk_to_file(tiny_session, tmp_path):
     assert len(file.trials) == len(session.trials)
     reopened = MesoscopeSession.from_preprocessed(file.path)
     np.testing.assert_array_equal(reopened.get_preprocessed_data()[0], file.activity)
+    with pytest.raises(SessionError, match="preprocessed already"):
+        preprocess(reopened)
 
 
 def test_training_block_is_scaled_to_zero_and_one(make_session, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -14,9 +15,15 @@ from utils.splits import TRAIN, UNUSED, VALIDATION
 INTERVAL = "test block allows an interval"  # not in ten minutes
 
 
+@pytest.fixture(scope="module")
+def fresh(make_session, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("fresh")
+    return preprocess(make_session(), output=folder / "session.h5", progress=False)
+
+
 @pytest.fixture
-def path(make_session, tmp_path: Path) -> Path:
-    return preprocess(make_session(), output=tmp_path / "session.h5", progress=False)
+def path(fresh, tmp_path: Path) -> Path:
+    return shutil.copy(fresh, tmp_path)
 
 
 def failed(path: Path) -> set[str]:

@@ -26,10 +26,10 @@ from utils.preprocessing.config import PreprocessConfig, resolve_config
 from utils.preprocessing.covariates import build_covariates
 from utils.preprocessing.provenance import fingerprint, make_provenance
 from utils.preprocessing.quality import (
-    EXCLUDED_COLUMNS,
     excluded_cells,
     excluded_frames,
     filter_cells,
+    masked_frames,
     quality_flags,
     require_cells,
 )
@@ -108,11 +108,16 @@ def default_output(eid: str, config: PreprocessConfig) -> Path:
 
 
 def _opened(session: Any) -> Any:
-    if not isinstance(session, str | Path):
-        return session
-    from utils.load_meso_session import open_session  # the front door comes after this room
+    if isinstance(session, str | Path):
+        from utils.load_meso_session import open_session  # the front door comes after this room
 
-    return open_session(session)
+        session = open_session(session)
+    if session.source == "preprocessed":
+        raise SessionError(
+            f"session {session.eid} is preprocessed already: load_windows(path) reads its file; "
+            "preprocess needs the recording"
+        )
+    return session
 
 
 def _is_current(path: Path, config: PreprocessConfig, inputs: str) -> bool:
@@ -208,11 +213,12 @@ def _contents(
     frame_mask = _valid_frames(activity, kept, config.min_valid_fraction)
     training = frame_mask & (labels == TRAIN)
     covariates = build_covariates(session, timeline.times, timeline.interval, training)
-    few = int((~frame_mask).sum())
-    reason = f"fewer than {config.min_valid_fraction:.0%} of the cells have a value"
-    masked = pd.DataFrame([("frame", "clock", reason, few)], columns=EXCLUDED_COLUMNS)
-    frames = excluded_frames(session, timeline.clock.times[-1])
-    cells = excluded_cells(neurons, reasons)
+    excluded = [
+        excluded_frames(session, timeline.clock.times[-1]),
+        masked_frames(frame_mask, config.min_valid_fraction),
+        excluded_cells(neurons, reasons),
+        covariates.notes,
+    ]
     neurons["flags"] = quality_flags(quality, neurons["flags"])
     return SessionContents(
         activity=ScaledRows(activity, kept, offset[kept], scale[kept]),
@@ -222,21 +228,14 @@ def _contents(
         neurons=neurons[kept].reset_index(drop=True),
         neuron_mask=kept,
         metadata=_metadata(session, config),
-        scaler={
-            "method": config.scaling.method,
-            "lower_percentile": config.scaling.low,
-            "upper_percentile": config.scaling.high,
-            "fitted_on": "training block",
-            "offset": offset[kept],
-            "scale": scale[kept],
-        },
+        scaler=_scaler(config, offset[kept], scale[kept]),
         covariates=covariates.values,
         covariate_names=covariates.names,
         covariate_scaler={"offset": covariates.offset, "scale": covariates.scale},
         trials=session.trials,
         trial_data=_trial_arrays(session, covariates),
         quality=quality[kept].reset_index(drop=True),
-        excluded=pd.concat([frames, masked, cells, covariates.notes], ignore_index=True),
+        excluded=pd.concat(excluded, ignore_index=True),
         availability=session.availability,
     )
 
@@ -249,6 +248,17 @@ def _valid_frames(activity: np.ndarray, kept: np.ndarray, min_fraction: float) -
         for start in range(0, len(activity), _ROWS)
     ]
     return np.concatenate(share) >= min_fraction
+
+
+def _scaler(config: PreprocessConfig, offset: np.ndarray, scale: np.ndarray) -> dict[str, Any]:
+    return {
+        "method": config.scaling.method,
+        "lower_percentile": config.scaling.low,
+        "upper_percentile": config.scaling.high,
+        "fitted_on": "training block",
+        "offset": offset,
+        "scale": scale,
+    }
 
 
 def _metadata(session: Any, config: PreprocessConfig) -> dict[str, Any]:

@@ -10,8 +10,6 @@ import pandas as pd
 from utils.preprocessing.config import CellFilterConfig
 from utils.sessions.errors import SessionError
 
-EXCLUDED_COLUMNS = ["kind", "item", "reason", "count"]
-
 
 def excluded_frames(session: Any, clock_end: float) -> pd.DataFrame:
     """Frames of each FOV that are not used: reason and number."""
@@ -29,6 +27,17 @@ def excluded_frames(session: Any, clock_end: float) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["item", "reason", "count"])
     table.insert(0, "kind", "frame")
     return table[table["count"] > 0].reset_index(drop=True)
+
+
+def masked_frames(frame_mask: np.ndarray, min_fraction: float) -> pd.DataFrame:
+    """Frames of the session's clock ``(time,)`` bool that hold too few values."""
+    row = {
+        "kind": "frame",
+        "item": "clock",
+        "reason": f"fewer than {min_fraction:.0%} of the cells have a value",
+        "count": int((~frame_mask).sum()),
+    }
+    return pd.DataFrame([row] if row["count"] else [], columns=list(row))
 
 
 def filter_cells(
