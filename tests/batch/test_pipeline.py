@@ -86,14 +86,14 @@ def test_retry_repeats_failed_steps_only(notebooks, client):
     assert [outcome.state for outcome in outcomes.values()] == ["kept", "done"]
 
 
-def test_nothing_to_compare_is_not_run(notebooks, client):
+def test_a_comparison_runs_without_the_models_that_failed(notebooks, client):
     compare = notebooks.folder / "0_9_compare.py"
     compare.write_text(COMPARE)
     bad = str(notebooks.write("1 / 0"))
     plan = pipeline({"notebook": bad}, {"notebook": str(compare), "model_runs": [bad]})
     outcome = PipelineRun(plan).execute(client)[str(compare)]
-    assert outcome.state == "not run"
-    assert "0_9_tiny" in outcome.message
+    assert outcome.state == "done"
+    assert json.loads((outcome.run.folder / "metrics.json").read_text()) == {"compared": []}
 
 
 def test_a_killed_worker_is_replaced_and_its_run_repeated(notebooks, client):
@@ -168,6 +168,14 @@ def test_steps_must_follow_what_they_need():
         pipeline({"notebook": "a", "afer": []})
 
 
+def test_a_quick_pipeline_leaves_notebooks_at_their_defaults(notebooks):
+    steps = [{"notebook": str(notebooks.write()), "parameters": {"n": 50}}]
+    quick = validate_config(Pipeline, {"steps": steps, "notebook_defaults": True}, "test")
+    (step,) = quick.steps
+    assert PipelineRun(quick)._plan(step, []).parameters["n"] == 3
+    assert PipelineRun(pipeline(*steps))._plan(step, []).parameters["n"] == 50
+
+
 PIPELINES = [name for name in available_configs() if name.startswith("pipeline/")]
 
 
@@ -176,3 +184,4 @@ def test_the_project_pipelines_fit_their_notebooks(name):
     plan = load_config(name, schema=Pipeline)
     session = SessionInput("small", "small", "", True, False, 5.0, None, "abc")
     PipelineRun(plan, session, rate=5.0).check()
+    assert plan.notebook_defaults == (name == "pipeline/quick")

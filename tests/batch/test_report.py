@@ -53,7 +53,8 @@ def outcomes(notebooks) -> dict[str, Outcome]:
     run.save_figure(fig, "curve", "A curve & its n = 2.")
     plt.close(fig)
     run.save_table(BOARD, "leaderboard", "All models.")
-    excluded = pd.DataFrame({"kind": ["cell"], "item": ["FOV_00/3"], "reason": ["constant"]})
+    excluded = pd.DataFrame({"kind": "cell", "item": ["FOV_00/3", "FOV_01/5"], "count": 1})
+    excluded["reason"] = "constant"
     run.save_table(excluded, "excluded", "What preprocessing left out.")
     run.save_metrics({"skill": 0.12345678, "low": float("nan"), "areas": {"VISp": 3}})
     done = {"seconds": 65.2, "peak_memory_mb": 1234, "device": "CPU", "commit": "c0ffee" * 7}
@@ -112,7 +113,8 @@ def test_it_says_what_failed_and_why(html):
 
 
 def test_it_says_what_was_excluded_and_is_missing(html):
-    assert "constant" in html
+    assert re.search(r"<td>cell</td><td>constant</td><td class=\"n\">2</td>", html)
+    assert "FOV_01/5" in html
     assert "no licks in the covariates" in html
 
 

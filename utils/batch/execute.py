@@ -25,6 +25,7 @@ from filelock import FileLock
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from utils.batch.engine import visible_gpus
 from utils.batch.ledger import Run, code_version
 from utils.batch.run_folder import write_json
 from utils.notebooks import private_sockets, read_source
@@ -143,9 +144,10 @@ def _memory_of_children() -> int:
 
 
 def _device() -> str:
-    cores = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
-    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return f"GPU {gpu}" if gpu else f"CPU ({platform.machine()}), {cores} threads"
+    if gpus := visible_gpus():
+        return f"GPU {', '.join(gpus)}"
+    threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
+    return f"CPU ({platform.machine()}), {threads} thread{'s' * (threads > 1)}"
 
 
 def _versions() -> dict[str, str]:

@@ -20,14 +20,15 @@ from utils.config import Config, near_matches
 from utils.notebooks import find_notebook, parameters_of, read_source
 
 State = Literal["done", "kept", "failed", "failed before", "killed", "not run"]
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}]{postfix}"  # a rate would say nothing
 SUCCESS: tuple[State, ...] = ("done", "kept")
 
 
 class Step(Config):
     """One notebook of a pipeline.
 
-    ``after`` names steps that must have succeeded. ``model_runs`` names steps of which those that
-    succeeded are passed on, as run folders, in the parameter of that name.
+    ``after`` names steps that must have succeeded. ``model_runs`` names steps that must have
+    ended; the run folders of those that succeeded are passed on in the parameter of that name.
     """
 
     notebook: str
@@ -38,9 +39,13 @@ class Step(Config):
 
 
 class Pipeline(Config):
-    """Steps in an order in which each one follows what it needs."""
+    """Steps in an order in which each one follows what it needs.
+
+    ``notebook_defaults`` leaves all parameters of the steps out: notebooks run at small size.
+    """
 
     steps: tuple[Step, ...]
+    notebook_defaults: bool = False
 
     @model_validator(mode="after")
     def _needs_come_first(self) -> Pipeline:
@@ -103,8 +108,9 @@ class PipelineRun:
     def execute(self, client: Client) -> dict[str, Outcome]:
         """Execute all steps that can be, each as soon as what it needs is there."""
         running: dict[Future, tuple[Step, Run]] = {}
-        with tqdm(total=len(self.pipeline.steps), unit="notebook", desc="pipeline") as bar:
-            while len(self.outcomes) < len(self.pipeline.steps):
+        total = len(self.pipeline.steps)
+        with tqdm(total=total, desc="notebooks", bar_format=BAR) as bar:
+            while len(self.outcomes) < total:
                 busy = {step.notebook for step, _ in running.values()}
                 for step in self._ready(busy):
                     self._start(step, client, running)
@@ -127,8 +133,8 @@ class PipelineRun:
         """Submit a step, or settle it at once where nothing is to be executed."""
         missing = [need for need in step.after if not self.outcomes[need].succeeded]
         models = [o.run.folder for n in step.model_runs if (o := self.outcomes[n]).succeeded]
-        if missing or (step.model_runs and not models):
-            causes = ", ".join(Path(need).stem for need in missing or step.model_runs)
+        if missing:
+            causes = ", ".join(Path(need).stem for need in missing)
             self._settle(Outcome(step.notebook, "not run", message=f"it needs {causes}"))
             return
         run = self._plan(step, models)
@@ -154,7 +160,8 @@ class PipelineRun:
             given["session"] = self.session.reference
         if self.rate is not None and "rate" in declared:
             given["rate"] = self.rate
-        given |= step.parameters
+        if not self.pipeline.notebook_defaults:
+            given |= step.parameters
         if step.model_runs:
             given["model_runs"] = [str(folder) for folder in models]
         return plan_run(source, given, self.session.content_hash if self.session else "")

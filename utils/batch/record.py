@@ -61,7 +61,8 @@ def find_record(name: str | None = None) -> Path:
             return folder.resolve()
     known = [file.parent.name for file in files]
     hint = near_matches(name or "", known) if known else "; run `python -m utils.batch pipeline`"
-    raise FileNotFoundError(f"no pipeline '{name or 'at all'}' in {pipelines_dir()}{hint}")
+    what = f"pipeline '{name}'" if name else "pipeline"
+    raise FileNotFoundError(f"no {what} in {pipelines_dir()}{hint}")
 
 
 def _step(outcome: Outcome) -> dict[str, Any]:

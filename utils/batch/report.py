@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from utils.batch.record import read_record
+from utils.batch.run_folder import FIGURE_DPI
 from utils.paths import runs_dir
 
 STAGES = {
@@ -26,16 +29,16 @@ STAGES = {
     "3_MODELLING": "Modelling",
     "TUTORIALS": "Tutorials",
 }
-OWN_SECTION = ("leaderboard", "excluded")  # tables that are shown at one place for all notebooks
+OWN_SECTION = ("leaderboard", "excluded", "availability")  # tables with a section of their own
 NOT_IN_TEXT = ("mae", "pearson", "event_f1")
 BASELINES_NOT_IN_TEXT = ("over_persistence", "over_train_mean")
-MAX_ROWS = 200  # of a table in the report; the csv in the run folder holds all
+MAX_ROWS = 50  # of a table in the report; the csv in the run folder holds all
 
 
 def write_report(folder: Path) -> Path:
     """Write ``report.html`` into the folder of a pipeline's record; returns its path."""
     record = read_record(folder)
-    steps = [_step(step) for step in record["steps"]]
+    steps = sorted(map(_step, record["steps"]), key=lambda step: (step["stage"], step["notebook"]))
     availability = pd.read_csv(folder / "availability.csv")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -47,11 +50,17 @@ def write_report(folder: Path) -> Path:
         steps=steps,
         stages=_by_stage(steps),
         leaderboards=[t for step in steps for t in step["tables"] if t["name"] == "leaderboard"],
-        excluded=[t for step in steps for t in step["tables"] if t["name"] == "excluded"],
+        excluded=[
+            {**t, "summary": _summary_of_excluded(t["data"])}
+            for step in steps
+            for t in step["tables"]
+            if t["name"] == "excluded"
+        ],
         availability=availability,
         missing=availability[~availability["found"].astype(bool)].drop(columns="found"),
         failures=[step for step in steps if step["state"] not in ("done", "kept")],
         versions=_versions(steps),
+        runs=runs_dir(),
         peak_memory_mb=max((step["peak_memory_mb"] for step in steps), default=0),
     )
     path = folder / "report.html"
@@ -110,7 +119,6 @@ def _step(step: dict[str, Any]) -> dict[str, Any]:
     tables = [_table(folder, c) for c in contents if c["file"].endswith(".csv")]
     return {
         **step,
-        "path": str(folder) if folder else "",
         "seconds": result.get("seconds"),
         "peak_memory_mb": result.get("peak_memory_mb", 0),
         "result": result,
@@ -127,9 +135,12 @@ def _read(folder: Path | None, name: str) -> Any:
     return json.loads(path.read_text()) if path and path.is_file() else None
 
 
-def _figure(folder: Path, content: dict[str, str]) -> dict[str, str]:
-    data = base64.b64encode((folder / content["file"]).read_bytes()).decode()
-    return {"caption": content["caption"], "source": f"data:image/png;base64,{data}"}
+def _figure(folder: Path, content: dict[str, str]) -> dict[str, Any]:
+    data = (folder / content["file"]).read_bytes()
+    with Image.open(BytesIO(data)) as image:  # shown in proportion, so that all texts match
+        inches = image.width / FIGURE_DPI
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return {"caption": content["caption"], "source": source, "inches": round(inches, 2)}
 
 
 def _table(folder: Path, content: dict[str, str]) -> dict[str, Any]:
@@ -142,11 +153,16 @@ def _table(folder: Path, content: dict[str, str]) -> dict[str, Any]:
 
 
 def _by_stage(steps: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Steps that have something to show, grouped by stage, in the order of their names."""
+    """Steps that have something to show, grouped by stage."""
     shown = [s for s in steps if s["figures"] or s["metrics"] or s["shown_tables"]]
-    ordered = sorted(shown, key=lambda step: (step["stage"], step["notebook"]))
-    groups = groupby(ordered, key=lambda step: step["stage"])
+    groups = groupby(shown, key=lambda step: step["stage"])
     return [(STAGES.get(stage, stage), list(group)) for stage, group in groups]
+
+
+def _summary_of_excluded(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per kind and reason with the number of items, instead of one row per cell."""
+    groups = table.groupby(["kind", "reason"], sort=False)
+    return groups["count"].sum().reset_index()
 
 
 def _versions(steps: list[dict[str, Any]]) -> list[tuple[str, str]]:
