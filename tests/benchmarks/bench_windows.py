@@ -60,8 +60,8 @@ class FileSlices(Dataset):
             return torch.from_numpy(file[self.name][self.starts[i] : self.starts[i] + WINDOW])
 
 
-def main(turns: int = 9) -> None:
-    """Print the tables for batches of 32 and of 256 windows, from memory and from a file."""
+def main(seconds: float = 12.0) -> None:
+    """Print a table for batches of 32, of 256, and from a file: ``seconds`` each, or 3 turns."""
     rng = np.random.default_rng(0)
     activity = rng.standard_normal((N_FRAMES, N_NEURONS), dtype=np.float32)
     times = np.arange(N_FRAMES) / 5.0
@@ -80,14 +80,14 @@ def main(turns: int = 9) -> None:
                 "**mesotwin**, past and future": _ours(memory, size),
                 "**mesotwin**, with masks (1 in 10,000 missing)": _ours(masked, size),
             }
-            _print_table(f"memory, batches of {size}", in_memory, size, turns, n_windows=1024)
+            _print_table(f"memory, batches of {size}", in_memory, size, seconds, n_windows=1024)
         starts = memory.train.starts
         from_file = {
             "DataLoader, opens contiguous HDF5": _loader(FileSlices(path, "activity", starts), 32),
             "DataLoader, opens chunked HDF5": _loader(FileSlices(path, "chunked", starts), 32),
             "**mesotwin**, mapped, past and future": _ours(mapped, 32),
         }
-        _print_table("HDF5, batches of 32", from_file, 32, turns, n_windows=256)
+        _print_table("HDF5, batches of 32", from_file, 32, seconds, n_windows=256)
 
 
 def _session_file(folder: Path, activity: np.ndarray, data: WindowData) -> Path:
@@ -113,11 +113,12 @@ def _ours(data: WindowData, batch_size: int) -> Batches:
 
 
 def _print_table(
-    title: str, contestants: dict[str, Batches], batch_size: int, turns: int, n_windows: int
+    title: str, contestants: dict[str, Batches], batch_size: int, seconds: float, n_windows: int
 ) -> None:
     rates: dict[str, list[float]] = {name: [] for name in contestants}
-    copies = []
-    for _ in range(turns):
+    copies: list[float] = []
+    begin = time.perf_counter()
+    while len(copies) < 3 or time.perf_counter() < begin + seconds:
         for name, batches in contestants.items():
             rates[name].append(_windows_per_second(batches(), n_windows // batch_size, batch_size))
         copies.append(_memcpy_bandwidth())

@@ -1,11 +1,15 @@
-"""Fast windows: runs of frames gathered from a strided view of one (time, neuron) tensor.
+"""Fast windows: each is one run of memory of a (time, neuron) tensor, copied as a whole.
 
-Frames of a window lie next to each other in memory, so a window is one contiguous run of
-``length x neurons`` values. A strided view with one (overlapping) row per possible start turns
-a batch into a single ``index_select``: one copy, no Python loop.
+Frames of a window lie next to each other, so a batch takes one memcpy per window and no more.
+The copies are shared out between threads window by window: a thread that gets no processor, on
+a busy machine, holds nothing up (the parallel loops of torch wait for their slowest thread).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,9 +19,8 @@ from torch import Tensor
 from utils.windows.memory import BatchMemory
 
 CHUNK_VALUES = 4_000_000  # 16 MB of float32: bounds the memory of a pass over a mapped file
-# torch shares the rows of an index_select out between threads when they are shorter than this
-# (at::internal::GRAIN_SIZE); it splits longer ones, and waits for all threads after each.
-SHARED_ROW = 32_768
+SHARED_VALUES = 2**18  # a batch from 1 MB on is shared out between threads
+MOST_THREADS = 4  # more do not help: memory is the limit
 
 
 def gather_windows(
@@ -27,12 +30,22 @@ def gather_windows(
 
     (time, column), (batch,) -> (batch, context, column), (batch, horizon, column)
     """
-    n_columns = values.shape[1]
-    sizes = [len(starts) * length * n_columns for length in (context, horizon)]
-    past, future = memory.take(sum(sizes)).split(sizes)
-    _gather(values, starts, context, out=past)
-    _gather(values, starts + context, horizon, out=future)
-    return past.view(len(starts), context, n_columns), future.view(len(starts), horizon, n_columns)
+    n_windows, n_columns = len(starts), values.shape[1]
+    sizes = [n_windows * length * n_columns for length in (context, horizon)]
+    parts = memory.take(sum(sizes)).split(sizes)
+    past = parts[0].view(n_windows, context, n_columns)
+    future = parts[1].view(n_windows, horizon, n_columns)
+    arrays = values.numpy(), past.numpy(), future.numpy()
+    todo = iter(list(enumerate(starts.tolist())))  # threads take turns: each window is taken once
+    helpers = []
+    if sum(sizes) >= SHARED_VALUES:
+        n_threads = min(torch.get_num_threads(), MOST_THREADS)
+        helpers = [_pool().submit(_copy, todo, *arrays) for _ in range(n_threads - 1)]
+    _copy(todo, *arrays)
+    for helper in helpers:
+        if not helper.cancel():  # one that never started has nothing left to do
+            helper.result()
+    return past, future
 
 
 def has_nan(values: Tensor, segments: NDArray[np.int64]) -> bool:
@@ -68,16 +81,18 @@ def _chunks(values: Tensor) -> tuple[Tensor, ...]:
     return values.split(max(1, CHUNK_VALUES // values.shape[1]))
 
 
-def _gather(values: Tensor, starts: Tensor, length: int, out: Tensor) -> None:
-    n_frames, n_columns = values.shape
-    run = _frames_per_row(length, n_columns)
-    rows = values.as_strided((n_frames - run + 1, run * n_columns), (n_columns, 1))
-    first = starts[:, None] + torch.arange(0, length, run)  # (batch, runs of a window)
-    torch.index_select(rows, 0, first.view(-1), out=out.view(-1, run * n_columns))
+def _copy(
+    todo: Iterator[tuple[int, int]],
+    values: NDArray[np.float32],
+    past: NDArray[np.float32],
+    future: NDArray[np.float32],
+) -> None:
+    context, window = past.shape[1], past.shape[1] + future.shape[1]
+    for i, start in todo:  # numpy lets other threads run while it copies
+        past[i] = values[start : start + context]
+        future[i] = values[start + context : start + window]
 
 
-def _frames_per_row(length: int, n_columns: int) -> int:
-    """The longest equal part of a window that threads share out; all of it if parts get tiny."""
-    parts = [n for n in range(1, length + 1) if length % n == 0 and n * n_columns < SHARED_ROW]
-    longest = max(parts, default=length)
-    return longest if longest * n_columns >= SHARED_ROW / 16 else length
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="windows")
