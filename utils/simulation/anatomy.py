@@ -105,11 +105,11 @@ def roi_masks(fov: FieldOfView, rng: np.random.Generator) -> tuple[sparse.GCXS, 
 
 
 def mean_image(fov: FieldOfView, masks: sparse.GCXS, rng: np.random.Generator) -> np.ndarray:
-    """Mean image ``(512, 512)`` float64: neuropil, vessels and the ROIs."""
+    """Mean image ``(512, 512)`` float64: neuropil and the ROIs."""
     background = gaussian_filter(rng.standard_normal((IMAGE_SIZE, IMAGE_SIZE)), 40)
     texture = gaussian_filter(rng.standard_normal((IMAGE_SIZE, IMAGE_SIZE)), 1.5)
-    image = 900 + 150 * background / background.std() + 40 * texture / texture.std()
-    brightness = np.where(fov.is_cell, rng.lognormal(8.5, 0.5, len(fov.pixels)), 4000.0)
+    image = 900 + 60 * background / background.std() + 30 * texture / texture.std()
+    brightness = np.where(fov.is_cell, rng.lognormal(10.2, 0.5, len(fov.pixels)), 5000.0)
     coo = masks.tocoo()
     np.add.at(image, (coo.coords[1], coo.coords[2]), coo.data * brightness[coo.coords[0]])
     return gaussian_filter(image, 0.7)

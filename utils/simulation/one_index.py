@@ -46,7 +46,10 @@ def build_index(root: str | Path) -> pd.DataFrame:
         raise FileNotFoundError(
             f"{root} holds no ALF session (expected <lab>/Subjects/<subject>/<date>/<number>/alf)"
         )
-    with FileLock(root / ".index.lock"), tempfile.TemporaryDirectory(dir=root) as folder:
+    with (
+        FileLock(root / ".index.lock"),
+        tempfile.TemporaryDirectory(prefix=".index-", dir=root) as folder,
+    ):
         files = make_parquet_db(root, out_dir=folder, hash_files=False)
         (sessions, meta), (datasets, _) = (parquet.load(file) for file in files)
         sessions, new_eids = _settle_sessions(root, sessions)
