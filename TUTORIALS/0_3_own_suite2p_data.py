@@ -130,13 +130,13 @@ run.save_table(table, "scores", "AR16 on the test block: one row per horizon and
 table.query("horizon in (1, @horizon)").round(3)
 
 # %%
-figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
 for name, rows in table.groupby("baseline", sort=False):
     (line,) = ax.plot(rows["seconds"], rows["skill"], label=f"over {name}")
     ax.fill_between(rows["seconds"], rows["low"], rows["high"], alpha=0.2, color=line.get_color())
 ax.axhline(0, color="k", lw=0.5)
 n_blocks = table["n_blocks"].iloc[0]
-ax.set(xlabel="time ahead (s)", ylabel="skill: 1 - MSE / MSE of the baseline")
+ax.set(xlabel="time ahead (s)", ylabel="skill (1 - MSE / baseline MSE)")
 ax.set_title(f"AR16, {data.n_neurons} neurons, {n_blocks} test blocks")
 ax.legend()
 run.save_figure(mark_simulated(figure, recording.is_simulated), "skill", "Skill of AR16 by time.")
