@@ -23,6 +23,23 @@ def trials():
     )
 
 
+def test_a_session_without_trials_gets_empty_columns(trials):
+    empty = behaviour.standard_trials(pd.DataFrame())
+    assert len(empty) == 0
+    assert set(behaviour.TRIAL_COLUMNS) <= set(empty)
+    assert behaviour.psychometric(empty, by="probabilityLeft").empty
+    partial = behaviour.standard_trials(trials.drop(columns=["choice", "response_times"]))
+    assert (partial.choice == 0).all()
+    assert partial.response_times.isna().all()
+
+
+def test_blocks_of_one_probability_are_one_block_despite_rounding(trials):
+    noisy = trials.assign(probabilityLeft=[0.2, 1 - 0.8, 0.2, 1 - 0.8, 0.5, 0.5])
+    assert noisy.probabilityLeft.nunique() == 3
+    standard = behaviour.standard_trials(noisy)
+    assert sorted(standard.probabilityLeft.unique()) == [0.2, 0.5]
+
+
 def test_signed_contrast_is_negative_on_the_left_and_zero_for_catch(trials):
     expected = [-100, -100, 25, 25, 0, 25]
     np.testing.assert_allclose(behaviour.signed_contrast(trials), expected)

@@ -160,6 +160,19 @@ def test_complete_drops_empty_neurons_before_frames():
     assert not neurons.any()
 
 
+def test_signal_to_noise_ranks_transients_above_noise_and_ignores_bad_frames(rng):
+    activity = rng.normal(size=(2000, 3)).astype(np.float32)
+    activity[::100, 1] += 30
+    activity[:, 2] = 5
+    good = np.ones(2000, bool)
+    good[50] = False
+    activity[50, 0] = 1e6
+    ratio = population.signal_to_noise(activity, good)
+    assert 2 < ratio[0] < 4  # 99.5th percentile of a normal distribution: 2.6
+    assert ratio[1] > 20
+    assert ratio[2] == 0
+
+
 def test_wrong_shape_is_named():
     with pytest.raises(ValueError, match=r"\(1, 4\)"):
         population.pca_spectrum(np.ones((1, 4)))

@@ -12,6 +12,30 @@ import pandas as pd
 
 CHOSE_RIGHT = -1
 NO_CHOICE = 0
+TRIAL_COLUMNS = (
+    "stimOn_times",
+    "contrastLeft",
+    "contrastRight",
+    "probabilityLeft",
+    "firstMovement_times",
+    "choice",
+    "response_times",
+    "feedback_times",
+    "feedbackType",
+)
+
+
+def standard_trials(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials with all columns that are used here; NaN (choice: 0) where one is missing.
+
+    Block probabilities are rounded: 0.2 is stored as 0.2 or as 1 - 0.8, which differ.
+    """
+    absent = [name for name in TRIAL_COLUMNS if name not in trials]
+    filled = trials.assign(**dict.fromkeys(absent, np.nan))
+    return filled.assign(
+        choice=filled["choice"].fillna(NO_CHOICE),
+        probabilityLeft=filled["probabilityLeft"].astype(float).round(3),
+    )
 
 
 def signed_contrast(trials: pd.DataFrame) -> np.ndarray:

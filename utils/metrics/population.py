@@ -16,6 +16,8 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import KMeans
 from sklearn.utils.extmath import randomized_svd
 
+from utils.signals import column_quantiles, noise_std
+
 EXCLUDED = -1  # group of pairs that are not counted
 
 
@@ -45,6 +47,17 @@ def zscore(activity: np.ndarray) -> np.ndarray:
     # Rounding leaves a constant neuron a spread of about 1e-8 of its level.
     constant = spread <= 1e-6 * np.maximum(np.abs(activity).max(axis=0, initial=0), 1e-30)
     return np.where(constant, 0, centred / np.where(constant, 1, spread))
+
+
+def signal_to_noise(activity: np.ndarray, good: np.ndarray | None = None) -> np.ndarray:
+    """99.5th percentile over the median, in units of the measurement noise ``(neuron,)``.
+
+    ``good`` are the frames that count ``(time,)``; 0 for a constant neuron.
+    """
+    good = np.ones(len(activity), bool) if good is None else good
+    noise = noise_std(activity, good=good)
+    median, high = column_quantiles(activity[good], [0.5, 0.995])
+    return np.where(noise > 0, (high - median) / np.where(noise > 0, noise, 1), 0.0)
 
 
 def pca_spectrum(activity: np.ndarray) -> np.ndarray:

@@ -99,7 +99,7 @@ def plot_reaction_times(times: np.ndarray, trials: pd.DataFrame, measured_to: st
     left.hist(times[shown], bins=bins, color=style.BLUE)
     left.axvline(np.median(times[shown]), color=style.VERMILLION)
     left.set_xscale("log")
-    _plain_log(left)
+    style.plain_log_ticks(left.xaxis)
     style.annotate_n(left, trials=int(shown.sum()))
     contrast = np.abs(signed_contrast(trials))
     levels = np.unique(contrast)
@@ -138,7 +138,7 @@ def plot_around_event(
     figure, ax = plt.subplots(figsize=(5.2, 3.2), layout="constrained")
     _lines(ax, groups, lags, colors)
     ax.set(xlabel=f"time after {event} (s)", ylabel=ylabel, title=title)
-    if ax.has_data():
+    if ax.get_legend_handles_labels()[0]:
         ax.legend()
     return figure
 
@@ -175,7 +175,7 @@ def plot_area_responses(
         ax.set_axis_off()
     for ax, area in zip(axes.flat, areas):
         _lines(ax, responses[area], lags, colors)
-        ax.set_title(f"{area}, {style.count(cells=n_cells[area])}", color=style.area_color(area))
+        ax.set_title(f"{area}, {style.count(cells=n_cells[area])}")
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     for index, ax in enumerate(axes.flat[: len(areas)]):
         if index + n_columns >= len(areas):  # nothing below
@@ -185,7 +185,8 @@ def plot_area_responses(
             ax.set_ylabel(ylabel)
     if areas:
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4) or 1)
+        if handles:
+            figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4))
     else:
         style.say_empty(axes[0, 0], "no area to show")
     return figure
@@ -218,7 +219,10 @@ def plot_event_rates(
     ax.axvline(0, color=style.LIGHT_GREY, lw=0.8, zorder=0)
     ax.set(xlabel=f"time after {event} (s)", ylabel=ylabel, title=title)
     ax.set_ylim(bottom=0)
-    ax.legend()
+    if rates:
+        ax.legend()
+    else:
+        style.say_empty(ax, "nothing to show")
     return figure
 
 
@@ -249,14 +253,3 @@ def _lines(
 
 def _with_n(label: str, chosen: np.ndarray) -> str:
     return f"{label}, {style.count(trials=int(np.count_nonzero(chosen)))}"
-
-
-def _plain_log(ax: Axes) -> None:
-    ticks = [tick for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60) if _inside(ax, tick)]
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
-
-
-def _inside(ax: Axes, x: float) -> bool:
-    low, high = ax.get_xlim()
-    return low <= x <= high

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from utils.metrics.population import effective_rank
 from utils.plots import style
 from utils.plots.blocks import block_means
+from utils.plots.session import break_at_gaps
+from utils.plots.time_axis import gap_frames, label_frames_with_time
 
 RASTER_UNIT = "activity (z-score)"
 
@@ -59,17 +61,18 @@ def plot_sorted_raster(
         ax.plot(np.arange(len(times)), values, lw=0.5, color="k")
         ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
         ax.tick_params(labelleft=False, length=2)
-    for gap in np.flatnonzero(np.diff(times) > 1.5 * np.median(np.diff(times))):
+    for gap in gap_frames(times):
         for ax in axes[:, 0]:
-            ax.axvline(gap + 1, color=style.VERMILLION, lw=0.8, ls=":")
-    _minutes_on_frames(axes[-1, 0], times)
+            ax.axvline(gap, color=style.VERMILLION, lw=0.8, ls=":")
+    label_frames_with_time(axes[-1, 0], times)
+    axes[-1, 0].set_xlabel("time (min:s; dotted: gap)")
     return figure
 
 
 def plot_spectrum(
     spectrum: np.ndarray,
     chance: np.ndarray,
-    n_frames: int,
+    n_bins: int,
     fractions: Sequence[float] = (0.9, 0.99),
 ) -> Figure:
     """PCA spectrum and cumulated variance, with that of circularly shifted activity.
@@ -78,6 +81,7 @@ def plot_spectrum(
     ----------
     spectrum : (axis,) fractions of the variance, largest first.
     chance : (shift, axis) the same for shifted activity.
+    n_bins : time bins of the activity.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.3), layout="constrained")
     n_axes = len(spectrum)
@@ -90,7 +94,9 @@ def plot_spectrum(
     left.set_ylim(bottom=floor.min() / 2 if len(floor) else None)
     left.set_title("PCA spectrum")
     left.legend(loc="lower left")
-    style.annotate_n(left, cells=n_axes, frames=n_frames)
+    style.plain_log_ticks(left.xaxis)
+    style.plain_log_ticks(left.yaxis)
+    style.annotate_n(left, cells=n_axes, time_bins=n_bins)
     for values, color, ls in [(spectrum, style.BLUE, "-"), (shifted, style.GREY, "--")]:
         right.plot(rank, np.cumsum(values), color=color, ls=ls)
     for fraction in fractions:
@@ -161,8 +167,6 @@ def plot_correlation_by_area(table: pd.DataFrame, areas: Sequence[str]) -> Figur
         ax.plot(column, row, ".", color="k", ms=3)
     ax.set_xticks(range(n), areas, rotation=90)
     ax.set_yticks(range(n), areas)
-    for label, area in [*zip(ax.get_xticklabels(), areas), *zip(ax.get_yticklabels(), areas)]:
-        label.set_color(style.area_color(area))
     ax.set_title(f"Correlation by area, {style.count(pairs=int(table['n_pairs'].sum()))}")
     ax.set_xlabel("dot: not beyond chance" if inside.any() else "all beyond chance")
     style.add_colorbar(image, ax, "mean correlation")
@@ -193,11 +197,12 @@ def plot_state_relation(
         (state, style.BEHAVIOUR_COLORS["pupil"], state_label),
     ]:
         scores = (values - values.mean()) / max(values.std(), 1e-12)
-        left.plot(times / 60, scores, lw=0.8, color=color, label=label)
+        minutes, scores = break_at_gaps(times / 60, scores)
+        left.plot(minutes, scores, lw=0.8, color=color, label=label)
     r = np.corrcoef(state, component)[0, 1]
     left.set(xlabel="time (min)", ylabel="z-score", title=f"State and population, r = {r:.2f}")
     left.legend(loc="upper right", ncols=2)
-    style.annotate_n(left, where="lower right", frames=len(times))
+    style.annotate_n(left, where="lower right", time_bins=len(times))
     widest = 1.05 * np.nanmax(np.abs(np.concatenate([correlations, chance])), initial=0.1)
     bins = np.linspace(-widest, widest, 41)
     for values, color, label in [
@@ -231,15 +236,3 @@ def _area_strip(ax: Axes, areas: Sequence[str]) -> None:
         strip.set_axis_off()
     handles = [plt.Rectangle((0, 0), 1, 1, color=style.area_color(area)) for area in order]
     ax.figure.legend(handles, order, loc="outside lower center", ncols=min(len(order), 9) or 1)
-
-
-def _minutes_on_frames(ax: Axes, times: np.ndarray) -> None:
-    """Ticks at round minutes on an axis that counts frames."""
-    minutes = np.asarray(times) / 60
-    span = minutes[-1] - minutes[0]
-    step = next((s for s in (0.5, 1, 2, 5, 10, 20) if span / s <= 12), 30)
-    ticks = np.arange(np.ceil(minutes[0] / step), np.floor(minutes[-1] / step) + 1) * step
-    frames = np.searchsorted(minutes, ticks)
-    near = np.abs(minutes[np.minimum(frames, len(minutes) - 1)] - ticks) < step / 4  # not in a gap
-    ax.set_xticks(frames[near], [f"{tick:g}" for tick in ticks[near]])
-    ax.set(xlim=(0, len(times)), xlabel="time (min; dotted: gap)")

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from utils.plots import style
+from utils.plots.time_axis import gap_frames
 
 GAP = 1.5  # a step longer than this many median frame intervals is a gap
 QUALITY_COLORS = [style.VERMILLION, style.ORANGE, style.PURPLE, style.SKY, style.GREEN]
@@ -140,7 +141,7 @@ def plot_traces(
         return figure
     times, traces, events = break_at_gaps(times, traces, events)
     spread = np.nanpercentile(traces, 99.8, axis=0) - np.nanpercentile(traces, 1, axis=0)
-    step = float(np.nanmax(spread)) or 1.0
+    step = float(np.nanpercentile(spread, 80)) or 1.0  # the largest may overlap the next
     for cell in range(n_cells):
         base = -cell * step
         ax.plot(times, traces[:, cell] - np.nanmedian(traces[:, cell]) + base, color="k", lw=0.7)
@@ -215,7 +216,7 @@ def plot_sampling(times: Mapping[str, np.ndarray]) -> Figure:
     first = np.asarray(times[fovs[0]], float)
     steps = np.diff(first)
     interval = float(np.median(steps))
-    gaps = np.flatnonzero(steps > GAP * interval)
+    gaps = gap_frames(first) - 1  # the steps that are gaps
     left.plot(first[1:] / 60, steps * 1000, ".", ms=2, color=style.BLUE)
     left.set_yscale("log")
     for gap in gaps[np.argsort(steps[gaps])[::-1][:5]]:
@@ -273,8 +274,7 @@ def plot_cell_counts(neurons: pd.DataFrame) -> Figure:
 def break_at_gaps(times: np.ndarray, *columns: np.ndarray | None) -> tuple[np.ndarray | None, ...]:
     """Insert a NaN row in every gap, so that a line drawn through the values is interrupted."""
     times = np.asarray(times, float)
-    steps = np.diff(times)
-    gaps = np.flatnonzero(steps > GAP * np.median(steps)) + 1 if len(steps) else np.zeros(0, int)
+    gaps = gap_frames(times)
     broken = [np.insert(times, gaps, times[gaps])]
     for values in columns:
         filled = None if values is None else np.insert(np.asarray(values, float), gaps, np.nan, 0)

@@ -13,6 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import to_hex, to_rgb
@@ -185,6 +186,18 @@ def mark_simulated(figure: Figure, simulated: bool = True) -> Figure:
             figure.get_layout_engine().set(rect=(0, height, 1, 1 - height))
         figure.text(0.995, 0.01, "simulated data", ha="right", va="bottom", fontsize=7, color=GREY)
     return figure
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Ticks 1, 2, 5, 10, ... of a logarithmic axis, written as plain numbers."""
+    low, high = axis.get_view_interval()
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    ticks = np.sort(np.outer(10.0**decades, [1, 2, 5]).ravel())
+    ticks = ticks[(ticks >= low) & (ticks <= high)]
+    if len(ticks) > 7:
+        ticks = ticks[np.isclose(np.log10(ticks) % 1, 0)]
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
 
 
 def say_empty(ax: Axes, why: str) -> None:

@@ -11,6 +11,7 @@ shown, so what a control does can also be done from Python::
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from utils.load_meso_session import MesoscopeSession
 from utils.sessions.hdf5 import SessionFile
 from utils.widgets.recording import ORDERS, Recording, as_recording
-from utils.widgets.render import View, draw, event_frames, render
+from utils.widgets.render import SIZE, View, draw, event_frames, render
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +63,12 @@ class SessionBrowser:
         )
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        bundle = self.widget._repr_mimebundle_(**options)
-        return {**bundle, "text/plain": repr(self)}
+        # Beside the live controls a picture, for a page that is opened without a kernel.
+        static = {
+            "text/plain": repr(self),
+            "image/png": base64.b64encode(self.image.value).decode(),
+        }
+        return {**self.widget._repr_mimebundle_(**options), **static}
 
     def go(self, view: View) -> None:
         """Show a view; parts outside the recording are moved inside."""
@@ -73,8 +79,9 @@ class SessionBrowser:
         self.status.value = repr(self)
 
     def figure(self) -> Figure:
-        """What is shown now, as a matplotlib figure."""
-        return draw(self.recording, self.view)
+        """What is shown now, as a figure of pyplot (``plt.show()`` puts it into a notebook)."""
+        figure = plt.figure(figsize=SIZE, dpi=100, layout="none")
+        return draw(self.recording, self.view, figure)
 
     def next_page(self) -> None:
         """One view later."""
@@ -88,6 +95,15 @@ class SessionBrowser:
         """All frames and all rows."""
         everything = {"first": 0, "last": self.recording.n_neurons}
         self.go(replace(self.view, start=0, stop=self.recording.n_frames, **everything))
+
+    def order_by(self, order: str) -> None:
+        """Sort the rows: original, area, position or correlation."""
+        self._change(order=order)
+
+    @property
+    def n_trials(self) -> int:
+        """Number of trials; 0 without a task."""
+        return len(self._trial_frames())
 
     def go_to_trial(self, number: int) -> None:
         """Put the stimulus of a trial (counted from 1) at a quarter of the view."""
@@ -134,7 +150,7 @@ class SessionBrowser:
         self.contrast = widgets.FloatSlider(
             value=2, min=0.5, max=8, step=0.5, description="black at z", **lazily
         )
-        n_trials = max(len(self._trial_frames()), 1)
+        n_trials = max(self.n_trials, 1)
         self.trial = widgets.BoundedIntText(1, 1, n_trials, description="trial")
         self.image = widgets.Image(format="png", layout={"max_width": "100%"})
         self.status = widgets.Label()

@@ -18,11 +18,11 @@ from utils.sessions.hdf5_write import coarser
 
 ORDERS = ("original", "area", "position", "correlation")
 _SAMPLE = 2000  # frames that are enough for statistics of display
-_SIGNALS = {  # covariate of a session file -> label; covariates are stored without a unit
-    "wheel": "wheel",
-    "pupil": "pupil",
-    "motion_energy": "motion",
-    "lick": "licks",
+_SIGNALS = {  # start of a covariate's name -> label; session files store covariates z-scored
+    "wheel_speed": "wheel speed (z)",
+    "pupil": "pupil (z)",
+    "motion_energy": "motion (z)",
+    "lick": "licks (z)",
 }
 
 
@@ -70,10 +70,10 @@ class Recording:
     def from_file(cls, file: SessionFile) -> Recording:
         """From a preprocessed session file; the activity stays on disk."""
         behaviour = {}
-        for index, covariate in enumerate(file.covariate_names):
-            label = next((text for key, text in _SIGNALS.items() if key in covariate), None)
-            if label is not None and label not in behaviour:
-                behaviour[label] = file.covariates[:, index]
+        for start, label in _SIGNALS.items():
+            found = [i for i, name in enumerate(file.covariate_names) if name.startswith(start)]
+            if found:
+                behaviour[label] = file.covariates[:, found[0]]
         return cls(
             file.eid[:8],
             file.timestamps,

@@ -22,6 +22,7 @@ from utils.plots.blocks import MAX_COLUMNS, MAX_ROWS, block_means
 from utils.plots.time_axis import clock_text, gap_frames, label_frames_with_time
 from utils.widgets.recording import Recording
 
+SIZE = (10, 6.4)  # of the picture, in units of 100 pixels
 LEVEL_FACTOR = 4
 _EVENT_ROWS = ("stimulus", "reward", "error")
 _BOX = (0.1, 0.075, 0.82, 0.87)  # left, bottom, width, height of the axes in the figure
@@ -59,10 +60,9 @@ class View:
         )
 
 
-def render(recording: Recording, view: View, size: tuple[float, float] = (10, 6.4)) -> bytes:
-    """The picture as PNG bytes; ``size`` in units of 100 pixels."""
-    figure = draw(recording, view, size)
-    canvas = FigureCanvasAgg(figure)
+def render(recording: Recording, view: View) -> bytes:
+    """The picture as PNG bytes."""
+    canvas = FigureCanvasAgg(draw(recording, view))
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     file = io.BytesIO()
@@ -78,14 +78,14 @@ def picture(recording: Recording, view: View) -> np.ndarray:
     return block_means(activity, rows, offset=offset, scale=scale)
 
 
-def draw(recording: Recording, view: View, size: tuple[float, float] = (10, 6.4)) -> Figure:
-    """The same picture as a matplotlib figure.
+def draw(recording: Recording, view: View, figure: Figure | None = None) -> Figure:
+    """The same picture as a matplotlib figure: in ``figure``, or in a new one.
 
     All parts are lanes of one axes, whose y runs from 0 to 1, and its labels are texts: making
     axes and ticks takes matplotlib longer than drawing what is in them.
     """
     view = view.fitted(recording)
-    figure = Figure(figsize=size, dpi=100)
+    figure = Figure(figsize=SIZE, dpi=100) if figure is None else figure
     ax = figure.add_axes(_BOX)
     lanes = _lanes(["events", "raster", *recording.behaviour, "cell"])
     ticks: dict[float, str] = {}  # y -> label
@@ -176,9 +176,13 @@ def _draw_areas(ax: Axes, lane: Lane, areas: np.ndarray, view: View) -> None:
     extent = (_right_of(view, 0.002), _right_of(view, 0.008), *lane)
     strip = np.array([colors[area] for area in shown])[:, None]
     ax.imshow(strip, extent=extent, aspect="auto", clip_on=False)
-    for place, area in enumerate(style.area_order(colors)[:12]):
-        y = lane[1] - 0.026 * (place + 0.6)
-        ax.text(_right_of(view, 0.028), y, area, fontsize=7, va="center", color=colors[area])
+    named = style.area_order(colors)[:12]
+    heights = lane[1] - 0.026 * (np.arange(len(named)) + 0.6)
+    places = np.full(len(named), _right_of(view, 0.03))
+    shades = [colors[area] for area in named]
+    ax.scatter(places, heights, 18, shades, marker="s", clip_on=False)
+    for area, y in zip(named, heights):
+        ax.text(_right_of(view, 0.042), y, area, fontsize=7, va="center")
 
 
 def _draw_signal(
