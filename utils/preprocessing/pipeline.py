@@ -24,6 +24,7 @@ from utils.config import config_hash
 from utils.paths import sessions_dir
 from utils.preprocessing.config import PreprocessConfig, resolve_config
 from utils.preprocessing.covariates import build_covariates
+from utils.preprocessing.memory import release_pages
 from utils.preprocessing.provenance import fingerprint, make_provenance
 from utils.preprocessing.quality import (
     excluded_cells,
@@ -192,6 +193,7 @@ def _all_activity(
         tables.append(quality.assign(offset=offset, scale=scale))
         activity[:, first : first + values.shape[1]] = values
         first += values.shape[1]
+        release_pages(activity, fov.roi_activity, fov.neuropil_activity, fov.deconvolved_activity)
     return activity, pd.concat(tables, ignore_index=True)
 
 
@@ -243,11 +245,12 @@ def _contents(
 def _valid_frames(activity: np.ndarray, kept: np.ndarray, min_fraction: float) -> np.ndarray:
     """Frames in which enough of the kept cells have a value, ``(time,)`` bool."""
     columns = np.flatnonzero(kept)
-    share = [
-        np.isfinite(activity[start : start + _ROWS, columns]).mean(axis=1)
-        for start in range(0, len(activity), _ROWS)
-    ]
-    return np.concatenate(share) >= min_fraction
+    share = np.empty(len(activity))
+    for start in range(0, len(activity), _ROWS):
+        rows = slice(start, start + _ROWS)
+        share[rows] = np.isfinite(activity[rows][:, columns]).mean(axis=1)
+        release_pages(activity)
+    return share >= min_fraction
 
 
 def _scaler(config: PreprocessConfig, offset: np.ndarray, scale: np.ndarray) -> dict[str, Any]:

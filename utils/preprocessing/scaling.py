@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from utils.preprocessing.config import ScalingConfig
+from utils.preprocessing.memory import release_pages
 from utils.signals import column_quantiles
 
 _IQR_OF_NORMAL = 1.349  # interquartile range of a normal distribution of standard deviation 1
@@ -54,4 +55,5 @@ class ScaledRows:
         block = self._values[rows][:, self._columns]
         block -= self._offset
         block /= self._scale
+        release_pages(self._values)
         return block
