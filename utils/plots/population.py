@@ -84,6 +84,10 @@ def plot_spectrum(
     n_bins : time bins of the activity.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.3), layout="constrained")
+    if spectrum.sum() == 0:
+        for ax in (left, right):
+            style.say_empty(ax, "no variance: all cells are constant")
+        return figure
     n_axes = len(spectrum)
     rank = np.arange(1, n_axes + 1)
     shifted = chance.mean(axis=0)

@@ -148,7 +148,7 @@ class SessionBrowser:
         self.order = widgets.Dropdown(options=ORDERS, description="order")
         self.cell = widgets.BoundedIntText(0, 0, n_neurons - 1, description="cell")
         self.contrast = widgets.FloatSlider(
-            value=2, min=0.5, max=8, step=0.5, description="black at z", **lazily
+            value=2, min=0.5, max=8, step=0.5, description="contrast", **lazily
         )
         n_trials = max(self.n_trials, 1)
         self.trial = widgets.BoundedIntText(1, 1, n_trials, description="trial")
