@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -255,6 +258,34 @@ def test_a_mapped_file_is_not_read_and_cannot_be_damaged(file):
 def test_activity_that_does_not_fit_into_free_memory_is_mapped(file, monkeypatch, free, mapped):
     monkeypatch.setattr("utils.windows.build._free_memory", lambda: free)
     assert isinstance(_stored_activity(SessionFile(file), None), np.memmap) == mapped
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs files with holes")
+def test_a_file_larger_than_all_memory_is_served(tmp_path):
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    n_neurons = 50_000
+    n_frames = 2 * memory // (4 * n_neurons)
+    path = tmp_path / "huge.h5"
+    with h5py.File(path, "w") as file:
+        _sparse_activity(file, n_frames, n_neurons)
+        file["timestamps"] = np.arange(n_frames) / RATE
+        split = np.full(n_frames, UNUSED, np.int8)
+        for label, start in ((TRAIN, 0), (VALIDATION, 100), (TEST, n_frames - 20)):
+            split[start : start + 20] = label
+        file["split"] = split
+        file["frame_mask"] = split != UNUSED
+    data = load_windows(path, 8, 2)
+    assert data.activity.nbytes > memory
+    assert data.test.batch([10]).future.eq(0).all()
+
+
+def _sparse_activity(file: h5py.File, n_frames: int, n_neurons: int) -> None:
+    """A contiguous data set of zeros that takes no room on disk."""
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    space = h5py.h5s.create_simple((n_frames, n_neurons))
+    h5py.h5d.create(file.id, b"activity", h5py.h5t.IEEE_F32LE, space, layout)
 
 
 def test_free_memory_is_a_plausible_number():

@@ -156,8 +156,11 @@ def _stored_activity(file: SessionFile, in_memory: bool | None) -> NDArray[np.fl
         return stored
     if in_memory or (in_memory is None and stored.nbytes < _free_memory() / 2):
         return np.array(stored)
-    # Mapped privately: a write by mistake changes a copy instead of crashing the process.
-    return np.memmap(file.path, stored.dtype, "c", offset=stored.offset, shape=stored.shape)
+    try:
+        # Private pages: a write by mistake changes a copy instead of crashing the process.
+        return np.memmap(file.path, stored.dtype, "c", offset=stored.offset, shape=stored.shape)
+    except OSError:  # what exceeds all memory can be mapped for reading alone
+        return stored
 
 
 def _frames(name: str, value: int) -> int:
