@@ -98,7 +98,7 @@ print(scalers.round(3).to_string(index=False))
 variants = {
     "linear": [],
     "previous sample": ["resampling=previous"],
-    "bins of 2 frames": ["bin_frames=2"],
+    "bins of 2 frames": ["bin_frames=2", "split.max_window_frames=32"],
     "smoothed, 0.5 s": ["smoothing_s=0.5"],
 }
 rows = []
