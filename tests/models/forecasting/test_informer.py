@@ -73,7 +73,7 @@ def test_training_starts_close_to_the_skip_forecast(world):
     model._prepare(world)
     network.eval()
     past = world.test.batch(torch.arange(20)).past
-    linear = build_forecaster("linear").fit(world).predict(past)
+    linear = build_forecaster("linear", lags=[16, 24]).fit(world).predict(past)
     deviation = network.neurons.deviation
     assert ((network(past, None, None).location - linear).abs() < 0.3 * deviation).all()
 
@@ -137,9 +137,10 @@ def test_missing_covariates_count_as_their_mean():
     torch.testing.assert_close(model.predict(past, with_hole), model.predict(past, with_mean))
 
 
-def test_covariates_that_are_not_there(world):
-    with pytest.raises(ValueError, match="hold no covariates"):
-        small(covariates=True).fit(world)
+def test_covariates_are_left_out_where_the_data_hold_none(world):
+    past = world.test.batch([0]).past
+    a, b = (small(covariates=wanted).fit(world).predict(past) for wanted in (True, False))
+    torch.testing.assert_close(a, b, rtol=0, atol=0)
 
 
 def test_probsparse_comes_with_a_warning(caplog):

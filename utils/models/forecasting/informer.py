@@ -50,7 +50,9 @@ class InformerConfig(NetworkConfig):
     label: int | None = Field(
         None, ge=1, description="last context frames given to the decoder; None: half the context"
     )
-    covariates: bool = Field(False, description="past behaviour and stimulus as further inputs")
+    covariates: bool = Field(
+        False, description="past behaviour and stimulus as further inputs, where the data hold them"
+    )
     skip: SkipKind = Field("linear", description="the simple forecast that the network corrects")
     head: Literal["point", "student_t"] = "point"
     event_weight: float = Field(1.0, ge=1, description="weight of entries that are events")
@@ -107,9 +109,7 @@ class InformerForecaster(NetworkForecaster):
         mean, deviation = train_moments(data)
         network.neurons.prepare(mean, deviation)
         network.skip.prepare(data, mean)
-        if self.config.covariates:
-            if data.covariates is None:
-                raise ValueError("covariates=true, but these data hold no covariates")
+        if network.behaviour is not None:
             network.behaviour.prepare(*channel_moments(data.covariates, data.train.segments))
 
 

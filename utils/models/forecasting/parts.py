@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from utils.models.forecasting.base import fill_missing, last_observed, observed_mean
 from utils.models.forecasting.linear import LinearForecaster
-from utils.models.forecasting.simple import train_moments
 
 if TYPE_CHECKING:
     from utils.windows import WindowData
@@ -57,8 +56,8 @@ class Skip(nn.Module):
         """Fit the linear forecast in closed form; ``level`` is the train mean."""
         self.level.copy_(level)
         if self.kind == "linear":
-            linear = LinearForecaster().fit(data)
-            self.weight.copy_(linear.weight)
+            linear = LinearForecaster(lags=[16, data.context]).fit(data)
+            self.weight[:, :, -linear.weight.shape[2] :] = linear.weight
             self.bias.copy_(linear.bias)
 
     def forward(self, past: Tensor, mask: Tensor | None) -> Tensor:
@@ -79,6 +78,3 @@ def channel_moments(values: Tensor, segments) -> tuple[Tensor, Tensor]:
     mean = rows.nan_to_num(0.0).sum(dim=0) / count
     squares = (rows - mean).nan_to_num(0.0).square().sum(dim=0)
     return mean, (squares / count).sqrt()
-
-
-__all__ = ["Skip", "SkipKind", "Standardiser", "channel_moments", "train_moments"]
