@@ -96,8 +96,8 @@ def test_it_warns_of_what_is_simulated_nominal_or_quick(html, outcomes):
 
 
 def test_it_shows_results_with_intervals_and_captions(html):
-    assert "+0.123 [+0.100, +0.200]" in html
-    assert "-0.050 (interval not estimable)" in html
+    assert "+0.123\n[+0.100, +0.200]" in html
+    assert "-0.050\n(interval not estimable)" in html
     assert "A curve &amp; its n = 2." in html
     assert "&lt;linear&gt;" in html
     assert html.count("data:image/png;base64,") == 1
@@ -149,11 +149,16 @@ def test_the_leaderboard_as_text(outcomes):
     assert re.search(r"informer +\+0\.123 \[\+0\.100, \+0\.200\] +12", text)
 
 
+def test_a_model_is_not_compared_with_itself():
+    board = pd.DataFrame({"model": ["mean"], "skill": [0.0], "low": [0.0], "high": [0.0]})
+    assert readable(board)["skill [95 %]"].tolist() == ["itself"]
+
+
 def test_tables_are_rounded_and_keep_texts():
     table = pd.DataFrame({"mse": [0.123456, 1e-7], "n": [3, 4]})
     table = table.assign(name=["a", None], x=[5.0, np.nan])
     assert readable(table).to_dict("list") == {
-        "mse": ["0.1235", "1e-07"],
+        "mse": ["0.1235", "1.000e-07"],
         "n": [3, 4],
         "name": ["a", "–"],
         "x": ["5", "–"],

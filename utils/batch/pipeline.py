@@ -146,7 +146,8 @@ class PipelineRun:
             self._settle(Outcome(step.notebook, "failed before", run, _what_failed(run)))
         else:
             resources = gpu_resources(client, step.gpu)
-            future = client.submit(execute, run, pure=False, resources=resources)
+            priority = -self.pipeline.steps.index(step)  # earlier in the list starts first
+            future = client.submit(execute, run, pure=False, resources=resources, priority=priority)
             running[future] = step, run
 
     def _settle(self, outcome: Outcome) -> None:

@@ -32,6 +32,7 @@ STAGES = {
 OWN_SECTION = ("leaderboard", "excluded", "availability")  # tables with a section of their own
 NOT_IN_TEXT = ("mae", "pearson", "event_f1")
 BASELINES_NOT_IN_TEXT = ("over_persistence", "over_train_mean")
+CONFIDENCE = "[95 %]"  # marks a column of intervals
 MAX_ROWS = 50  # of a table in the report; the csv in the run folder holds all
 
 
@@ -81,21 +82,30 @@ def leaderboard_text(folder: Path) -> str:
 
 
 def _board_text(board: pd.DataFrame) -> str:
-    shared = [c for c in ("source", "split", "data") if c in board and board[c].nunique() == 1]
-    title = ", ".join(f"{column}: {board[column].iloc[0]}" for column in shared)
     left_out = [c for c in board if c in NOT_IN_TEXT or c.startswith(BASELINES_NOT_IN_TEXT)]
-    shown = readable(board.drop(columns=[*shared, *left_out]))
-    return f"Leaderboard ({title})\n" * bool(title) + shown.to_string(index=False)
+    board, shared = _without_shared(board.drop(columns=left_out))
+    return f"Leaderboard ({shared})\n" * bool(shared) + readable(board).to_string(index=False)
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def _without_shared(board: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """A table of models without the columns about the data that all rows share, and these in words.
+
+    Other tables come back as they are.
+    """
+    about = ("source", "split", "data") if "model" in board else ()
+    shared = [column for column in about if column in board and board[column].nunique() == 1]
+    words = ", ".join(f"{column}: {board[column].iloc[0]}" for column in shared)
+    return board.drop(columns=shared), words
+
+
+def readable(table: pd.DataFrame, break_before_interval: str = " ") -> pd.DataFrame:
     """A table as people read it: rounded, with ``skill``, ``low`` and ``high`` in one column."""
     table = table.copy()
     for name in [column[: -len("low")] for column in table if column.endswith("low")]:
         estimate, low, high = f"{name}skill", f"{name}low", f"{name}high"
         if {estimate, high} <= set(table):
             rows = zip(table[estimate], table[low], table[high])
-            table[estimate] = [_interval(*row) for row in rows]
+            table[estimate] = [break_before_interval.join(_interval(*row)) for row in rows]
             table = table.rename(columns={estimate: _skill_title(name)})
             table = table.drop(columns=[low, high])
     return table.map(_number)
@@ -181,31 +191,35 @@ def _versions(steps: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def _skill_title(prefix: str) -> str:
     """``over_ar16_`` -> ``skill over ar16 [95 %]``."""
-    return f"{f'skill {prefix}'.replace('_', ' ').strip()} [95 %]"
+    return f"{f'skill {prefix}'.replace('_', ' ').strip()} {CONFIDENCE}"
 
 
-def _interval(estimate: float, low: float, high: float) -> str:
+def _interval(estimate: float, low: float, high: float) -> tuple[str, ...]:
+    """The estimate and its interval as texts."""
+    if estimate == low == high == 0:
+        return ("itself",)
     if not np.isfinite([low, high]).all():
-        return f"{estimate:+.3f} (interval not estimable)"
-    return f"{estimate:+.3f} [{low:+.3f}, {high:+.3f}]"
+        return f"{estimate:+.3f}", "(interval not estimable)"
+    return f"{estimate:+.3f}", f"[{low:+.3f}, {high:+.3f}]"
 
 
 def _number(value: Any) -> Any:
-    """Four digits at most; missing values as a dash."""
+    """Four digits; missing values as a dash."""
     if isinstance(value, float | np.floating):
         if not np.isfinite(value):
             return "–"
-        return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:.4g}"
+        return f"{value:.0f}" if value == round(value) and abs(value) < 1e6 else f"{value:#.4g}"
     return "–" if value is None else value
 
 
 def _html_table(table: pd.DataFrame) -> dict[str, Any]:
     """Columns, rows and which columns are numbers, for the template."""
-    shown = readable(table.head(MAX_ROWS))
-    numeric = [pd.api.types.is_numeric_dtype(table.get(c, pd.Series(dtype=str))) for c in shown]
+    table, shared = _without_shared(table)
+    shown = readable(table.head(MAX_ROWS), break_before_interval="\n")
     return {
         "columns": [str(column).replace("_", " ") for column in shown],
         "rows": shown.to_numpy(dtype=object).tolist(),
-        "numeric": numeric,
+        "numeric": [c.endswith(CONFIDENCE) or table[c].dtype.kind in "iuf" for c in shown],
+        "shared": shared,
         "hidden": max(0, len(table) - MAX_ROWS),
     }
