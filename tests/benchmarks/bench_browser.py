@@ -1,13 +1,11 @@
 """How fast the session browser draws 10,000 cells x 20,000 frames: seconds per picture.
 
 Target: 2000 frames of all cells within 0.2 s, the whole recording within 0.1 s, both with axes,
-behaviour and the selected cell, as PNG. ``python -m tests.benchmarks.bench_browser``
+behaviour and the selected cell, as PNG. ``python -m tests.benchmarks browser``
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import tempfile
 import time
 from pathlib import Path
@@ -31,7 +29,6 @@ def main(repeats: int = 7) -> None:
     with tempfile.TemporaryDirectory() as folder:
         recording = _recording(Path(folder))
         recording.order("correlation")
-        print(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores")
         print("| view | median (s) | best (s) | PNG (MB) |\n|---|---|---|---|")
         for name, view in VIEWS.items():
             seconds = []

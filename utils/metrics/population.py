@@ -93,11 +93,7 @@ def participation_ratio(spectrum: np.ndarray) -> float:
 def correlation_matrix(activity: np.ndarray) -> np.ndarray:
     """Pearson correlation of all pairs ``(neuron, neuron)``; NaN for a constant neuron."""
     _require_two_frames(activity)
-    scores = zscore(activity)
-    correlation = (scores.T @ scores) / len(scores)
-    constant = ~scores.any(axis=0)
-    correlation[constant] = correlation[:, constant] = np.nan
-    return correlation
+    return _correlation_of_scores(zscore(activity))
 
 
 def correlation_with(activity: np.ndarray, signal: np.ndarray) -> np.ndarray:
@@ -166,11 +162,13 @@ def grouped_correlation(
     One row per group: ``correlation``, ``n_pairs``, ``chance_low`` and ``chance_high`` (2.5th
     and 97.5th percentile of the group mean over ``n_shifts`` circular shifts).
     """
-    means, n_pairs = _group_means(correlation_matrix(activity), groups, n_groups)
+    _require_two_frames(activity)
+    scores = zscore(activity)  # a shift in time changes neither mean nor spread
+    means, n_pairs = _group_means(_correlation_of_scores(scores), groups, n_groups)
     rng = np.random.default_rng(seed)
     chance = np.full((max(n_shifts, 1), n_groups), np.nan)
     for shift in range(n_shifts):
-        correlation = correlation_matrix(circular_shift(activity, rng, min_shift))
+        correlation = _correlation_of_scores(circular_shift(scores, rng, min_shift))
         chance[shift] = _group_means(correlation, groups, n_groups)[0]
     low, high = np.percentile(chance, [2.5, 97.5], axis=0)
     return pd.DataFrame(
@@ -216,6 +214,13 @@ def _line_up(loadings: np.ndarray, labels: np.ndarray) -> np.ndarray:
         along = loadings[members] @ (centres[after] - centres[before])
         order.append(members[np.argsort(along, kind="stable")])
     return np.concatenate(order)
+
+
+def _correlation_of_scores(scores: np.ndarray) -> np.ndarray:
+    correlation = (scores.T @ scores) / len(scores)
+    constant = ~scores.any(axis=0)
+    correlation[constant] = correlation[:, constant] = np.nan
+    return correlation
 
 
 def _group_means(

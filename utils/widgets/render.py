@@ -25,7 +25,7 @@ from utils.widgets.recording import Recording
 SIZE = (10, 6.4)  # of the picture, in units of 100 pixels
 LEVEL_FACTOR = 4
 _EVENT_ROWS = ("stimulus", "reward", "error")
-_BOX = (0.1, 0.075, 0.82, 0.87)  # left, bottom, width, height of the axes in the figure
+_BOX = (0.112, 0.075, 0.808, 0.87)  # left, bottom, width, height of the axes in the figure
 _GAP = 0.018  # between lanes
 
 Lane = tuple[float, float]  # bottom and top, 0 to 1
@@ -72,7 +72,7 @@ def render(recording: Recording, view: View) -> bytes:
 
 def picture(recording: Recording, view: View) -> np.ndarray:
     """z-scored activity in view as an image ``(row, column)`` of block means, NaN = missing."""
-    activity = _frames(recording, view.start, view.stop, MAX_COLUMNS)[0]
+    activity = _frames(recording, view.start, view.stop)[0]
     offset, scale = recording.moments
     rows = recording.order(view.order)[view.first : view.last]
     return block_means(activity, rows, offset=offset, scale=scale)
@@ -153,7 +153,7 @@ def _draw_raster(ax: Axes, lane: Lane, recording: Recording, view: View) -> dict
     if "region" in recording.neurons:
         _draw_areas(ax, lane, recording.neurons["region"].to_numpy()[order], view)
     label = f"row (of {recording.n_neurons:,})"
-    _label(ax, lane, label, rotation=90, x=-0.05)
+    _label(ax, lane, label, rotation=90, x=-0.06)
     rows = np.unique(np.linspace(view.first, view.last - 1, 6).round().astype(int))
     return {top - (row - view.first + 0.5) * height: f"{row}" for row in rows}
 
@@ -196,12 +196,12 @@ def _draw_signal(
 
 
 def _draw_cell(ax: Axes, lane: Lane, recording: Recording, view: View) -> dict[float, str]:
-    activity, step = _frames(recording, view.start, view.stop, 2 * MAX_COLUMNS)
+    activity, step = _frames(recording, view.start, view.stop)
     area = (
         f", {recording.neurons['region'].iloc[view.cell]}" if "region" in recording.neurons else ""
     )
     mean = "" if step == 1 else f"\nmean of {step}"
-    _label(ax, lane, f"cell {view.cell}{area}\n{recording.unit.split(',')[0]}{mean}")
+    _label(ax, lane, f"cell {view.cell}{area}\n{recording.unit.split(' by')[0]}{mean}")
     trace = np.asarray(activity[:, view.cell], float)
     low, high = _trace(ax, lane, trace, view, style.VERMILLION)
     return {lane[0]: f"{low:.3g}", lane[1]: f"{high:.3g}"} if high > low else {}
@@ -220,7 +220,7 @@ def _trace(ax: Axes, lane: Lane, values: np.ndarray, view: View, color: str) -> 
     return low, high
 
 
-def _label(ax: Axes, lane: Lane, text: str, rotation: int = 0, x: float = -0.035) -> None:
+def _label(ax: Axes, lane: Lane, text: str, rotation: int = 0, x: float = -0.047) -> None:
     ax.text(
         x,
         (lane[0] + lane[1]) / 2,
@@ -256,12 +256,12 @@ def event_frames(recording: Recording, name: str) -> np.ndarray:
     return np.where((frames < 0) | late | ~np.isfinite(events), -1, frames)
 
 
-def _frames(recording: Recording, start: int, stop: int, pixels: int) -> tuple[np.ndarray, int]:
+def _frames(recording: Recording, start: int, stop: int) -> tuple[np.ndarray, int]:
     """Rows of the coarsest level with a row per pixel, and how many frames a row stands for."""
     level = 0
     while (
         level + 1 < len(recording.levels)
-        and (stop - start) // LEVEL_FACTOR ** (level + 1) >= pixels
+        and (stop - start) // LEVEL_FACTOR ** (level + 1) >= MAX_COLUMNS
     ):
         level += 1
     step = LEVEL_FACTOR**level
