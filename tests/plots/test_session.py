@@ -124,6 +124,14 @@ def test_sampling_finds_gap_and_delay():
         assert expected in text
 
 
+def test_rounding_of_regular_times_does_not_fill_the_axis():
+    figure = plots.plot_sampling({"plane0": np.arange(2000) / 10})
+    low, high = figure.axes[0].get_ylim()
+    assert low == pytest.approx(50)  # ms: half the interval
+    assert high == pytest.approx(200)
+    assert "0 gaps" in all_text(figure)
+
+
 def test_cell_counts_stack_to_the_number_of_cells(neurons):
     figure = plots.plot_cell_counts(neurons)
     bars = figure.axes[0].patches

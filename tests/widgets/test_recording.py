@@ -7,7 +7,7 @@ import pytest
 from utils.load_meso_session import open_session
 from utils.preprocessing import preprocess
 from utils.widgets import Recording
-from utils.widgets.recording import ORDERS, as_recording, trial_events
+from utils.widgets.recording import ORDERS, as_recording, short_name, trial_events
 
 
 @pytest.fixture
@@ -112,6 +112,14 @@ def test_licks_are_counted_in_the_frame_that_just_ended(tiny_session):
         & (session.licks < recording.times[frame])
     )
     assert recording.behaviour["licks (1/s)"][frame] * interval == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("eid", "name"),
+    [("7596ec58-8278-36ea-8735-b90caa516c4b", "7596ec58"), ("suite2p_small", "suite2p_small")],
+)
+def test_only_experiment_ids_are_shortened(eid, name):
+    assert short_name(eid) == name
 
 
 def test_other_types_are_named():

@@ -219,6 +219,7 @@ def plot_sampling(times: Mapping[str, np.ndarray]) -> Figure:
     gaps = gap_frames(first) - 1  # the steps that are gaps
     left.plot(first[1:] / 60, steps * 1000, ".", ms=2, color=style.BLUE)
     left.set_yscale("log")
+    left.set_ylim(500 * interval, 2000 * max(steps.max(), interval))  # rounding is not to be seen
     for gap in gaps[np.argsort(steps[gaps])[::-1][:5]]:
         at = (first[gap + 1] / 60, steps[gap] * 1000)
         left.annotate(
@@ -242,7 +243,7 @@ def plot_sampling(times: Mapping[str, np.ndarray]) -> Figure:
         )
     right.set_yticks(range(len(fovs)), fovs)
     right.invert_yaxis()
-    right.set(xlabel=f"first frame after that of {fovs[0]} (ms)", title="FOVs are scanned in turn")
+    right.set(xlabel=f"first frame after that of {fovs[0]} (ms)", title="Delay between FOVs")
     right.set_xlim(min(0, *delays), max(delays) * 2 + 1)
     return figure
 

@@ -75,7 +75,7 @@ class Recording:
             if found:
                 behaviour[label] = file.covariates[:, found[0]]
         return cls(
-            file.eid[:8],
+            short_name(file.eid),
             file.timestamps,
             file.pyramid,
             file.neurons,
@@ -96,7 +96,7 @@ class Recording:
             activity,
             times,
             session.neurons,
-            session.eid[:8],
+            short_name(session.eid),
             unit="dF/F" if session.raw_activity else "a.u.",
             simulated=session.is_simulated,
             behaviour=session_behaviour(session, times),
@@ -192,6 +192,11 @@ def session_behaviour(session: MesoscopeSession, times: np.ndarray) -> dict[str,
         before = np.searchsorted(np.sort(session.licks), np.stack([times - interval, times]))
         behaviour["licks (1/s)"] = (before[1] - before[0]) / interval
     return behaviour
+
+
+def short_name(eid: str) -> str:
+    """The first part of an experiment id; other names as they are."""
+    return eid[:8] if len(eid) == 36 and eid.count("-") == 4 else eid
 
 
 def trial_events(trials: pd.DataFrame) -> dict[str, np.ndarray]:
