@@ -31,6 +31,8 @@ from utils.batch.run_folder import write_json
 from utils.notebooks import private_sockets, read_source
 
 logger = logging.getLogger(__name__)
+# papermill's own check of parameters misreads texts that hold "="; utils.batch.parameters checks
+logging.getLogger("papermill").setLevel(logging.ERROR)
 
 ATTEMPTS = 3  # of a run whose kernel is killed, for example when memory runs out
 PACKAGES = ("mesotwin", "numpy", "pandas", "torch", "lightning", "transformers", "ONE-api")
