@@ -29,7 +29,8 @@ def test_gathered_windows_are_slices(context, horizon, n_columns, n_more, n_wind
     n_frames = context + horizon + n_more
     values = torch.randn(n_frames, n_columns)
     starts = torch.randint(0, n_more + 1, (n_windows,))
-    past, future = gather_windows(values, starts, context, horizon, BatchMemory())
+    past, future, *masks = gather_windows(values, starts, context, horizon, BatchMemory())
+    assert masks == [None, None]
     assert past.shape == (n_windows, context, n_columns)
     assert future.shape == (n_windows, horizon, n_columns)
     for i, start in enumerate(starts.tolist()):
@@ -40,7 +41,7 @@ def test_gathered_windows_are_slices(context, horizon, n_columns, n_more, n_wind
 @pytest.mark.parametrize("n_columns", [1000, 40_000])
 def test_gathered_windows_are_slices_for_many_neurons(n_columns):
     values = torch.randn(40, n_columns)
-    past, future = gather_windows(values, torch.tensor([3, 0]), 24, 7, BatchMemory())
+    past, future, *_ = gather_windows(values, torch.tensor([3, 0]), 24, 7, BatchMemory())
     assert torch.equal(past, torch.stack([values[3:27], values[:24]]))
     assert torch.equal(future, torch.stack([values[27:34], values[24:31]]))
     assert past.is_contiguous()
@@ -137,6 +138,18 @@ def test_missing_values_arrive_as_zero_with_a_mask():
     assert data.activity[30, 2].isnan()  # the store keeps what is missing
     # Blocks in which nothing is missing carry no masks.
     assert data.test.batch([0]).past_mask is data.test.batch([0]).past_covariate_mask is None
+
+
+def test_masks_of_large_batches_that_threads_share():
+    activity, times = recording(2000, 300)
+    activity[np.random.default_rng(1).random(activity.shape) < 0.01] = np.nan
+    data = window_data(activity, times, 40, 8)
+    for _, batch in zip(range(5), data.train.batches(100, shuffle=True)):
+        truth = np.stack([activity[s : s + 48] for s in batch.starts.tolist()])
+        values = torch.cat([batch.past, batch.future], dim=1)
+        masks = torch.cat([batch.past_mask, batch.future_mask], dim=1)
+        assert np.array_equal(masks, np.isfinite(truth))
+        assert np.array_equal(values, np.nan_to_num(truth))
 
 
 def test_the_search_for_missing_values_happens_once(monkeypatch):

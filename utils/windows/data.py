@@ -117,13 +117,7 @@ class WindowSplit:
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Past, future and their masks; what is missing becomes 0."""
         data = self.data
-        past, future = gather_windows(values, starts, data.context, data.horizon, data.memory)
-        if not has_missing:
-            return past, future, None, None
-        past_holes, future_holes = past.isnan(), future.isnan()
-        past.masked_fill_(past_holes, 0.0)
-        future.masked_fill_(future_holes, 0.0)
-        return past, future, past_holes.logical_not_(), future_holes.logical_not_()
+        return gather_windows(values, starts, data.context, data.horizon, data.memory, has_missing)
 
     def __repr__(self) -> str:
         return (

@@ -24,28 +24,28 @@ MOST_THREADS = 4  # more do not help: memory is the limit
 
 
 def gather_windows(
-    values: Tensor, starts: Tensor, context: int, horizon: int, memory: BatchMemory
-) -> tuple[Tensor, Tensor]:
-    """Past and future of windows, contiguous, in memory of their own.
+    values: Tensor,
+    starts: Tensor,
+    context: int,
+    horizon: int,
+    memory: BatchMemory,
+    has_missing: bool = False,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Past and future of windows, and where they were measured, in memory of their own.
 
-    (time, column), (batch,) -> (batch, context, column), (batch, horizon, column)
+    (time, column), (batch,) -> (batch, context, column), (batch, horizon, column) float32 and,
+    when values may be missing, bool of the same shapes; what is missing becomes 0.
     """
-    n_windows, n_columns = len(starts), values.shape[1]
-    sizes = [n_windows * length * n_columns for length in (context, horizon)]
+    shapes = [(len(starts), length, values.shape[1]) for length in (context, horizon)]
+    sizes = [int(np.prod(shape)) for shape in shapes]
     parts = memory.take(sum(sizes)).split(sizes)
-    past = parts[0].view(n_windows, context, n_columns)
-    future = parts[1].view(n_windows, horizon, n_columns)
-    arrays = values.numpy(), past.numpy(), future.numpy()
-    todo = iter(list(enumerate(starts.tolist())))  # threads take turns: each window is taken once
-    helpers = []
-    if sum(sizes) >= SHARED_VALUES:
-        n_threads = min(torch.get_num_threads(), MOST_THREADS)
-        helpers = [_pool().submit(_copy, todo, *arrays) for _ in range(n_threads - 1)]
-    _copy(todo, *arrays)
-    for helper in helpers:
-        if not helper.cancel():  # one that never started has nothing left to do
-            helper.result()
-    return past, future
+    masks: tuple[Tensor, ...] = ()
+    if has_missing:
+        masks = memory.take(-(-sum(sizes) // 4)).view(torch.bool)[: sum(sizes)].split(sizes)
+    tensors = [part.view(shape) for part, shape in zip((*parts, *masks), shapes * 2)]
+    _share_out(values.numpy(), starts, [tensor.numpy() for tensor in tensors])
+    past, future, past_mask, future_mask = (*tensors, None, None)[:4]
+    return past, future, past_mask, future_mask
 
 
 def has_nan(values: Tensor, segments: NDArray[np.int64]) -> bool:
@@ -81,16 +81,29 @@ def _chunks(values: Tensor) -> tuple[Tensor, ...]:
     return values.split(max(1, CHUNK_VALUES // values.shape[1]))
 
 
-def _copy(
-    todo: Iterator[tuple[int, int]],
-    values: NDArray[np.float32],
-    past: NDArray[np.float32],
-    future: NDArray[np.float32],
-) -> None:
-    context, window = past.shape[1], past.shape[1] + future.shape[1]
-    for i, start in todo:  # numpy lets other threads run while it copies
-        past[i] = values[start : start + context]
-        future[i] = values[start + context : start + window]
+def _share_out(values: NDArray, starts: Tensor, out: list[NDArray]) -> None:
+    """Copy all windows, with helping threads where that pays."""
+    todo = iter(list(enumerate(starts.tolist())))  # threads take turns: each window once
+    helpers = []
+    if out[0].size + out[1].size >= SHARED_VALUES:
+        n_helpers = min(torch.get_num_threads(), MOST_THREADS) - 1
+        helpers = [_pool().submit(_copy, todo, values, out) for _ in range(n_helpers)]
+    _copy(todo, values, out)
+    for helper in helpers:
+        if not helper.cancel():  # one that never started has nothing left to do
+            helper.result()
+
+
+def _copy(todo: Iterator[tuple[int, int]], values: NDArray, out: list[NDArray]) -> None:
+    """Fill past and future, and their masks where asked for; numpy works outside the GIL."""
+    past, future, *masks = out
+    for i, first in todo:
+        middle = first + past.shape[1]
+        past[i] = values[first:middle]
+        future[i] = values[middle : middle + future.shape[1]]
+        for part, mask in zip((past[i], future[i]), (mask[i] for mask in masks)):
+            np.equal(part, part, out=mask)  # False for NaN alone
+            np.copyto(part, 0.0, where=~mask)
 
 
 @cache
