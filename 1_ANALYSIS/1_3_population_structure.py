@@ -159,8 +159,9 @@ show(
 between = np.where(groups == population.EXCLUDED, groups, groups % (len(names) + 1) > 0)
 compared = population.grouped_correlation(scores, between, 2, **shifts)
 for where, row in zip(("within", "between"), compared.itertuples()):
-    print(f"mean correlation {where} areas: {row.correlation:.3f}, n = {row.n_pairs:,} pairs", end="")
-    print(f", by chance {row.chance_low:.3f} to {row.chance_high:.3f}" if row.n_pairs else "")
+    chance_range = f", by chance {row.chance_low:.3f} to {row.chance_high:.3f}"
+    print(f"mean correlation {where} areas: n = {row.n_pairs:,} pairs", end="")
+    print(f", {row.correlation:.3f}{chance_range}" if row.n_pairs else "")
 
 # %% [markdown]
 # ## State of the animal

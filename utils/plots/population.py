@@ -101,24 +101,7 @@ def plot_spectrum(
     style.plain_log_ticks(left.xaxis)
     style.plain_log_ticks(left.yaxis)
     style.annotate_n(left, cells=n_axes, time_bins=n_bins)
-    for values, color, ls in [(spectrum, style.BLUE, "-"), (shifted, style.GREY, "--")]:
-        right.plot(rank, np.cumsum(values), color=color, ls=ls)
-    for fraction in fractions:
-        at = effective_rank(spectrum, fraction)
-        right.plot([0, at, at], [fraction, fraction, 0], color=style.VERMILLION, lw=0.8, ls=":")
-        right.annotate(
-            f"{fraction:.0%}: {at} axes",
-            (at, 0.03),
-            (-3, 0),
-            textcoords="offset points",
-            ha="right",
-            rotation=90,
-            fontsize=8,
-            color=style.VERMILLION,
-        )
-    right.set(xlabel="number of axes", ylabel="cumulated share", ylim=(0, 1.02))
-    right.set_xlim(left=0)
-    right.set_title("Effective rank")
+    _draw_ranks(right, spectrum, shifted, fractions)
     return figure
 
 
@@ -220,6 +203,31 @@ def plot_state_relation(
     right.legend(loc="upper left")
     style.annotate_n(right, cells=int(np.isfinite(correlations).sum()))
     return figure
+
+
+def _draw_ranks(
+    ax: Axes, spectrum: np.ndarray, shifted: np.ndarray, fractions: Sequence[float]
+) -> None:
+    """Cumulated variance, and how many axes hold the given fractions of it."""
+    rank = np.arange(1, len(spectrum) + 1)
+    for values, color, ls in [(spectrum, style.BLUE, "-"), (shifted, style.GREY, "--")]:
+        ax.plot(rank, np.cumsum(values), color=color, ls=ls)
+    for fraction in fractions:
+        at = effective_rank(spectrum, fraction)
+        ax.plot([0, at, at], [fraction, fraction, 0], color=style.VERMILLION, lw=0.8, ls=":")
+        ax.annotate(
+            f"{fraction:.0%}: {at} axes",
+            (at, 0.03),
+            (-3, 0),
+            textcoords="offset points",
+            ha="right",
+            rotation=90,
+            fontsize=8,
+            color=style.VERMILLION,
+        )
+    ax.set(xlabel="number of axes", ylabel="cumulated share", ylim=(0, 1.02))
+    ax.set_xlim(left=0)
+    ax.set_title("Effective rank")
 
 
 def _moments(activity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
