@@ -108,6 +108,14 @@ def test_nothing_is_left_without_a_folder(tmp_path, monkeypatch):
     assert not list(Path.cwd().iterdir())
 
 
+def test_progress_shows_the_losses_only(capfd):
+    config = settings(max_epochs=2, progress=True)
+    fit_task(line(config), DATA, DATA, config)
+    shown = capfd.readouterr()
+    assert "validation_loss=" in shown.err + shown.out
+    assert "v_num" not in shown.err + shown.out
+
+
 def test_useless_input_is_explained(tmp_path):
     config = settings(max_epochs=1)
     with pytest.raises(TrainingError, match="at least one training and one validation batch"):

@@ -106,7 +106,7 @@ def make_trainer(config: TrainerConfig, folder: Path, **extra: Any) -> lightning
         _SeedEachEpoch(config.seed),
     ]
     if config.progress:
-        callbacks.append(TQDMProgressBar(leave=False))
+        callbacks.append(_Progress(refresh_rate=5))
     return lightning.Trainer(
         accelerator="gpu" if device == "cuda" else device,
         devices=1,
@@ -154,6 +154,13 @@ def quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+class _Progress(TQDMProgressBar):
+    """Losses beside the bar, without the version number of the log."""
+
+    def get_metrics(self, *args: Any) -> dict[str, Any]:
+        return {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
 
 
 class _SeedEachEpoch(lightning.Callback):
