@@ -1,8 +1,10 @@
 """Fast windows: each is one run of memory of a (time, neuron) tensor, copied as a whole.
 
-Frames of a window lie next to each other, so a batch takes one memcpy per window and no more.
-The copies are shared out between threads window by window: a thread that gets no processor, on
-a busy machine, holds nothing up (the parallel loops of torch wait for their slowest thread).
+Frames of a window lie next to each other, so a batch takes one memcpy per window and no more: one
+thread fills the memory's bandwidth, a second one only slows it down. Where values may be missing
+there is work to do on each, which is shared out between threads window by window: a thread that
+gets no processor, on a busy machine, holds nothing up (the parallel loops of torch wait for their
+slowest thread).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch import Tensor
 from utils.windows.memory import BatchMemory
 
 CHUNK_VALUES = 4_000_000  # 16 MB of float32: bounds the memory of a pass over a mapped file
-SHARED_VALUES = 2**18  # a batch from 1 MB on is shared out between threads
+SHARED_VALUES = 2**18  # masking a batch from 1 MB on is shared out between threads
 MOST_THREADS = 4  # more do not help: memory is the limit
 
 
@@ -82,10 +84,11 @@ def _chunks(values: Tensor) -> tuple[Tensor, ...]:
 
 
 def _share_out(values: NDArray, starts: Tensor, out: list[NDArray]) -> None:
-    """Copy all windows, with helping threads where that pays."""
+    """Copy all windows; helping threads where masks are made too."""
     todo = iter(list(enumerate(starts.tolist())))  # threads take turns: each window once
     helpers = []
-    if out[0].size + out[1].size >= SHARED_VALUES:
+    masking = len(out) > 2
+    if masking and out[0].size + out[1].size >= SHARED_VALUES:
         n_helpers = min(torch.get_num_threads(), MOST_THREADS) - 1
         helpers = [_pool().submit(_copy, todo, values, out) for _ in range(n_helpers)]
     _copy(todo, values, out)
