@@ -374,3 +374,15 @@ def test_no_local_cache_yet(monkeypatch, tmp_path):
     assert one_cache_dir().parent == tmp_path.resolve()
     with pytest.raises(SessionNotFoundError):
         open_session("SP066")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [("smal", "no session 'smal'.*did you mean small"), ("/no/such/folder", "no file or folder")],
+)
+def test_open_session_of_nothing_before_anything_was_simulated(
+    tmp_path, monkeypatch, reference, message
+):
+    monkeypatch.setenv("MESOTWIN_DATA", str(tmp_path))
+    with pytest.raises(SessionError, match=message):
+        open_session(reference)

@@ -397,10 +397,17 @@ def open_session(
             f"folder {path} is neither an IBL session (no folder alf) nor suite2p output (no "
             f"F.npy, no plane0); it holds {sorted(p.name for p in path.iterdir())[:10]}"
         )
-    one = local_one(one_cache_dir()) if one is None else one
     if not is_eid(name):
         raise SessionNotFoundError(
             f"no session '{name}': it is no preset, no eid, and no file or folder"
-            f"{suggest(name, [*PRESETS, *known_sessions(one)])}"
+            f"{suggest(name, [*PRESETS, *_known(one)])}"
         )
+    one = local_one(one_cache_dir()) if one is None else one
     return MesoscopeSession.from_eid(one, name, raw_activity)
+
+
+def _known(one: Any) -> list[str]:
+    try:
+        return known_sessions(local_one(one_cache_dir()) if one is None else one)
+    except SessionNotFoundError:  # no local cache yet
+        return []

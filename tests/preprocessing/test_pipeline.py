@@ -240,6 +240,16 @@ def test_missing_deconvolved_activity_and_missing_neuropil(make_session, tmp_pat
     assert list(tmp_path.glob("*.h5")) == [tmp_path / "session.h5"]
 
 
+def test_a_fov_without_good_frames_is_left_out_with_the_reason(make_session, tmp_path):
+    session = make_session()
+    session.fovs[0].bad_frames[:] = True
+    file = run(session, tmp_path)
+    assert set(file.neurons["fov"]) == {"FOV_01"}
+    assert file.frame_mask.mean() > 0.9
+    reasons = file.excluded.query("kind == 'neuron'")["reason"]
+    assert reasons.tolist() == ["too few values in training"] * 6
+
+
 def test_all_frames_bad_too_short_and_no_cells_are_clear_errors(make_session, tmp_path):
     bad = make_session()
     for fov in bad.fovs:

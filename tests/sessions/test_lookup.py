@@ -79,6 +79,24 @@ def test_csv_without_the_column(tmp_path):
         lookup.eid_in_csv(tmp_path / "none.csv", 0)
 
 
+@pytest.mark.parametrize(
+    ("content", "index", "message"),
+    [
+        (b"", 0, "no readable csv"),
+        (b"\xff\xfe\x81\x00", 0, "no readable csv"),
+        (b"eid\n", 0, "no row 0; it has no rows"),
+        (b"eid,subject\n,a\n", 0, "row 0 has no eid"),
+        (b"eid\nx\n", 0.5, "index 0.5: expected the number of a row"),
+    ],
+    ids=["empty", "binary", "no rows", "no eid", "index"],
+)
+def test_damaged_csv(tmp_path, content, index, message):
+    csv = tmp_path / "bad.csv"
+    csv.write_bytes(content)
+    with pytest.raises(SessionError, match=message):
+        lookup.eid_in_csv(csv, index)
+
+
 def test_real_csv(reference):
     csv = reference / "mesoscope" / "good_mesoscope_sessions_final.csv"
     assert lookup.eid_in_csv(csv, 0) == EID

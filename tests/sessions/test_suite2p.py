@@ -123,6 +123,18 @@ def test_impossible_rates(tmp_path, rate):
         MesoscopeSession.from_suite2p(tmp_path, sampling_rate=rate)
 
 
+@pytest.mark.parametrize("rate", ["ten", 0, None, True])
+def test_an_impossible_rate_in_ops_is_named_with_its_file(tmp_path, rate):
+    write_plane(tmp_path / "plane0", ops={"fs": rate})
+    with pytest.raises(SessionError, match=r"ops\.npy: the frame rate 'fs' must be a positive"):
+        MesoscopeSession.from_suite2p(tmp_path)
+
+
+def test_ops_in_a_list_of_one(tmp_path):
+    write_plane(tmp_path / "plane0", ops=np.array([{"fs": 7.0}], dtype=object))
+    assert MesoscopeSession.from_suite2p(tmp_path).frame_rate == pytest.approx(7.0)
+
+
 @pytest.mark.parametrize("missing", ["Fneu.npy", "spks.npy", "iscell.npy", "stat.npy"])
 def test_missing_optional_files_degrade(tmp_path, missing):
     plane = write_plane(tmp_path / "plane0", ops={"fs": 5.0})

@@ -60,12 +60,15 @@ def make_timeline(session: Any, config: PreprocessConfig) -> Timeline:
 
 
 def frames_with_data(session: Any, timeline: Timeline) -> np.ndarray:
-    """Share of the session's cells that have a value at each stored frame, ``(time,)``."""
+    """Share of the session's cells that have a value at each stored frame, ``(time,)``.
+
+    FOVs without any good frame do not count.
+    """
     share = np.zeros(len(timeline.times))
     n_cells = 0
     for fov in session.fovs:
-        if not len(fov.cell_indices):
-            continue
+        if not len(fov.cell_indices) or not fov.good_frame_mask.any():
+            continue  # its cells are left out as a whole
         offset = np.median(fov.roi_time_offsets[fov.cell_indices], keepdims=True)
         ones = np.ones((len(fov.timestamps), 1), dtype=np.float32)
         on_clock = resample_to_clock(
@@ -130,6 +133,8 @@ def _dff(
             f"{fov.fov_name}: dF/F needs fluorescence, but the session holds deconvolved traces. "
             "Open it with raw_activity=True, or preprocess with activity=deconvolved"
         )
+    if not training.any():
+        return _no_dff(len(training), len(cells))
     raw = np.array(fov.roi_activity[:, cells], dtype=np.float32)  # (frame, cell)
     fluorescence, neuropil = raw, None
     if fov.neuropil_activity is not None:
@@ -157,6 +162,20 @@ def _dff(
         }
     )
     return dff, quality
+
+
+def _no_dff(n_frames: int, n_cells: int) -> tuple[np.ndarray, pd.DataFrame]:
+    """As `_dff` for a FOV without good training frames: all missing, so its cells are left out."""
+    unknown = np.full(n_cells, np.nan)
+    quality = pd.DataFrame(
+        {
+            "negative_fluorescence": unknown,
+            "baseline": unknown,
+            "baseline_floor": unknown,
+            "baseline_floored": np.zeros(n_cells, bool),
+        }
+    )
+    return np.full((n_frames, n_cells), np.nan, dtype=np.float32), quality
 
 
 def _deconvolved(fov: Any, cells: np.ndarray) -> np.ndarray:

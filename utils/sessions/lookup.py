@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import uuid
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,26 @@ def eid_in_csv(csv: Path | str, index: int | str) -> str:
     csv = Path(csv)
     if not csv.is_file():
         raise SessionNotFoundError(f"csv of sessions {csv} does not exist")
-    table = pd.read_csv(csv)
+    try:
+        table = pd.read_csv(csv, dtype=str)
+    except (ValueError, OSError) as error:  # empty, not text, or ragged
+        raise SessionError(
+            f"{csv} is no readable csv ({error}); expected a table with a column 'eid'"
+        ) from None
     if "eid" not in table:
         raise SessionError(f"{csv}: no column 'eid'; columns found: {', '.join(table.columns)}")
-    eids = table["eid"].astype(str).tolist()
+    eids = table["eid"].fillna("").tolist()
     if isinstance(index, str):
         if index not in eids:
             raise SessionNotFoundError(f"{csv}: no eid {index}{suggest(index, eids)}")
         return index
+    if not isinstance(index, Integral):
+        raise SessionError(f"index {index!r}: expected the number of a row of {csv}, or an eid")
     if not -len(eids) <= index < len(eids):
-        raise SessionError(f"{csv}: no row {index}; it has {len(eids)} rows (0 to {len(eids) - 1})")
+        rows = f"{len(eids)} rows (0 to {len(eids) - 1})" if eids else "no rows"
+        raise SessionError(f"{csv}: no row {index}; it has {rows}")
+    if not eids[index]:
+        raise SessionError(f"{csv}: row {index} has no eid")
     return eids[index]
 
 

@@ -146,9 +146,21 @@ def _read_ops(plane: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     ops = load_object_npy(path)
+    if isinstance(ops, np.ndarray) and ops.size == 1 and ops.dtype == object:
+        ops = ops.item()  # saved as a list of one
     if not isinstance(ops, dict):
         raise SessionError(f"{path}: a dict of settings expected, found {type(ops).__name__}")
+    if "fs" in ops and not _is_rate(ops["fs"]):
+        raise SessionError(
+            f"{path}: the frame rate 'fs' must be a positive number, found {ops['fs']!r}; correct "
+            "it there, or move the file away and give the rate yourself"
+        )
     return ops
+
+
+def _is_rate(value: Any) -> bool:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return is_number and 0 < value < np.inf
 
 
 def _frame_rate(
@@ -159,7 +171,7 @@ def _frame_rate(
     if len(rates) > 1:
         raise SessionError(f"{folder}: planes of different rates in ops.npy: {sorted(rates)} Hz")
     rate = rates.pop() if rates else sampling_rate
-    if rate is not None and not (isinstance(rate, Real) and 0 < rate < np.inf):
+    if rate is not None and not _is_rate(rate):
         raise SessionError(f"{folder}: the frame rate must be a positive number, found {rate!r}")
     if any("fs" in ops for ops in all_ops):
         if sampling_rate is not None and sampling_rate != rate:
