@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, PrivateAttr, field_validator
 
-from utils.paths import one_cache_dir
+from utils.paths import TRUTH_FOLDER, one_cache_dir
 from utils.sessions import alf, hdf5, hdf5_write
 from utils.sessions.aligned import cells_on_clock, frames_in_window
 from utils.sessions.availability import Availability, missing_summary
@@ -31,10 +31,9 @@ from utils.sessions.fov import FieldsOfView, FOVData, TimeWindow
 from utils.sessions.lookup import (
     eid_in_csv,
     is_eid,
-    known_sessions,
     local_one,
     session_details,
-    suggest,
+    unknown_reference,
     unknown_session,
 )
 from utils.sessions.preprocessed import session_fields
@@ -48,8 +47,6 @@ __all__ = [
     "load_session_from_hdf5",
     "open_session",
 ]
-
-TRUTH_FOLDER = "simulation_truth"  # its presence marks a session as simulated
 
 
 class MesoscopeSession(Behaviour):
@@ -381,33 +378,17 @@ def open_session(
     """
     from utils.simulation import PRESETS, preset_session  # late: readers need no simulation
 
-    name, path = str(reference), Path(reference).expanduser()
+    name = str(reference)
+    path = Path(name or " ").expanduser()  # Path("") would be the current folder
     if name in PRESETS:
         one, name = None, preset_session(name)
-    elif not name.strip():
-        path = Path(" ")  # Path("") would be the current folder
     elif path.is_file():
         return MesoscopeSession.from_preprocessed(path)
     elif (path / "alf").is_dir():
         return MesoscopeSession.from_folder(path, raw_activity)
     elif is_suite2p(path):
         return MesoscopeSession.from_suite2p(path, rate, raw_activity)
-    elif path.is_dir():
-        raise SessionNotFoundError(
-            f"folder {path} is neither an IBL session (no folder alf) nor suite2p output (no "
-            f"F.npy, no plane0); it holds {sorted(p.name for p in path.iterdir())[:10]}"
-        )
-    if not is_eid(name):
-        raise SessionNotFoundError(
-            f"no session '{name}': it is no preset, no eid, and no file or folder"
-            f"{suggest(name, [*PRESETS, *_known(one)])}"
-        )
+    elif path.is_dir() or not is_eid(name):
+        raise unknown_reference(name, path, list(PRESETS), one)
     one = local_one(one_cache_dir()) if one is None else one
     return MesoscopeSession.from_eid(one, name, raw_activity)
-
-
-def _known(one: Any) -> list[str]:
-    try:
-        return known_sessions(local_one(one_cache_dir()) if one is None else one)
-    except SessionNotFoundError:  # no local cache yet
-        return []

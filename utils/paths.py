@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = PROJECT / "3_MODELLING" / "experiments"
 NOTEBOOK_FOLDERS = ("1_ANALYSIS", "2_PREPROCESSING", "3_MODELLING", "TUTORIALS")
 DATA_VARIABLE = "MESOTWIN_DATA"
+TRUTH_FOLDER = "simulation_truth"  # in a session folder; it marks the session as simulated
 
 
 def data_dir() -> Path:
@@ -33,6 +35,14 @@ def sessions_dir() -> Path:
 def runs_dir() -> Path:
     """The run ledger: one folder per executed notebook."""
     return _made(data_dir() / "runs")
+
+
+def session_eid(relative_path: str) -> str:
+    """Stable eid of a session that no server numbered, from its path below the ONE cache.
+
+    The path is ``<lab>/Subjects/<subject>/<date>/<number>``; ONE refuses a uuid5.
+    """
+    return str(uuid.uuid3(uuid.NAMESPACE_URL, relative_path))
 
 
 def _made(folder: Path) -> Path:

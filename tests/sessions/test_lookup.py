@@ -1,11 +1,10 @@
 import pandas as pd
 import pytest
 
-from utils.paths import data_dir
+from utils.paths import data_dir, session_eid
 from utils.sessions import lookup
 from utils.sessions.errors import SessionError, SessionNotFoundError
 from utils.simulation import build_index
-from utils.simulation.one_index import session_eid
 
 EID = "61f260e7-b5d3-4865-a577-bcfc53fda8a8"
 KNOWN = [f"{EID} (SP066 2025-04-09)", "dd45de54-6b3c-443a-949d-e74954fc33b2 (SP061 2024-12-18)"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import uuid
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from utils.paths import data_dir
+from utils.paths import data_dir, one_cache_dir, session_eid
 from utils.sessions.errors import SessionError, SessionNotFoundError
 
 _SESSION_PATH = re.compile(r"([^/]+)/Subjects/([^/]+)/(\d{4}-\d{2}-\d{2})/(\d{1,3})/?$")
@@ -26,7 +25,7 @@ def session_details(one: Any, eid: str, session_path: Path | None) -> dict[str, 
     if match:
         lab, subject, date, number = match.groups()
         details.update(subject=subject, date=date)
-        details["eid"] = eid or eid_of_path(f"{lab}/Subjects/{subject}/{date}/{int(number):03d}")
+        details["eid"] = eid or session_eid(f"{lab}/Subjects/{subject}/{date}/{int(number):03d}")
     elif not eid:
         details["eid"] = Path(session_path).name
     record = {} if one is None else as_record(one.get_details(eid))
@@ -75,6 +74,26 @@ def unknown_session(one: Any, eid: str, error: Exception | None = None) -> Sessi
     reason = "" if error is None or kind.endswith("NotFound") else f" ({kind}: {error})"
     return SessionNotFoundError(
         f"session '{eid}' is not known to {one!r}{reason}{suggest(eid, known_sessions(one))}"
+    )
+
+
+def unknown_reference(name: str, path: Path, presets: list[str], one: Any) -> SessionNotFoundError:
+    """The error for a reference that is a folder of another kind, or nothing, with near matches.
+
+    ``one`` is None for the local cache, which need not exist yet.
+    """
+    if path.is_dir():
+        return SessionNotFoundError(
+            f"folder {path} is neither an IBL session (no folder alf) nor suite2p output (no "
+            f"F.npy, no plane0); it holds {sorted(p.name for p in path.iterdir())[:10]}"
+        )
+    try:
+        known = known_sessions(local_one(one_cache_dir()) if one is None else one)
+    except SessionNotFoundError:
+        known = []
+    return SessionNotFoundError(
+        f"no session '{name}': it is no preset, no eid, and no file or folder"
+        f"{suggest(name, [*presets, *known])}"
     )
 
 
@@ -152,11 +171,6 @@ def suggest(name: str, known: list[str]) -> str:
         return f"; did you mean {', '.join(close)}?"
     shown = ", ".join(known[:N_SUGGESTIONS]) + (", ..." if len(known) > N_SUGGESTIONS else "")
     return f"; {len(known)} known: {shown}"
-
-
-def eid_of_path(relative_path: str) -> str:
-    """Stable eid of a session that no server numbered, from its path below the cache."""
-    return str(uuid.uuid3(uuid.NAMESPACE_URL, relative_path))
 
 
 def as_record(details: Any) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from filelock import FileLock
 from iblutil.io import parquet
 from one.alf.cache import make_parquet_db
 
+from utils.paths import session_eid
+
 SESSION_KEY = ["lab", "subject", "date", "number"]
 
 
@@ -58,11 +60,6 @@ def build_index(root: str | Path) -> pd.DataFrame:
             parquet.save(file, table, meta)
             os.replace(file, root / file.name)
     return sessions
-
-
-def session_eid(relative_path: str) -> str:
-    """Stable id of ``<lab>/Subjects/<subject>/<date>/<number>`` (ONE refuses uuid5)."""
-    return str(uuid.uuid3(uuid.NAMESPACE_URL, relative_path))
 
 
 def _settle_sessions(root: Path, sessions: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:

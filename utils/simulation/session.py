@@ -15,10 +15,10 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from utils.config import near_matches
-from utils.paths import one_cache_dir
+from utils.paths import one_cache_dir, session_eid
 from utils.simulation.alf_writer import write_behaviour, write_fov
 from utils.simulation.calcium import INDICATORS
-from utils.simulation.one_index import build_index, session_eid
+from utils.simulation.one_index import build_index
 from utils.simulation.recording import MAX_FOVS, Settings, World, make_world, record_fov
 from utils.simulation.truth import (
     read_settings,

@@ -30,6 +30,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from utils.paths import TRUTH_FOLDER
 from utils.simulation.anatomy import AREA_NAMES
 from utils.simulation.behaviour import CONTRASTS
 from utils.simulation.latents import EVENTS
@@ -37,7 +38,6 @@ from utils.simulation.neurons import receptive_fields
 from utils.simulation.recording import Recording, Settings, World, truth_times
 from utils.simulation.timeline import STEPS_PER_FRAME
 
-FOLDER = "simulation_truth"
 OPTICS = ("brightness", "neuropil", "contamination", "amplitude")
 
 
@@ -76,25 +76,27 @@ def load_truth(session_path: str | Path) -> Truth:
     FileNotFoundError
         The session is not a simulated one.
     """
-    folder = Path(session_path) / FOLDER
+    folder = Path(session_path) / TRUTH_FOLDER
     if not (folder / "truth.h5").is_file():
-        raise FileNotFoundError(f"{session_path} has no {FOLDER}/truth.h5: not a simulated session")
+        raise FileNotFoundError(
+            f"{session_path} has no {TRUTH_FOLDER}/truth.h5: not a simulated session"
+        )
     return Truth(folder)
 
 
 def read_settings(session: Path) -> dict[str, Any] | None:
     """Settings that the session was simulated with; None where it is no simulated session."""
-    path = session / FOLDER / "simulation.json"
+    path = session / TRUTH_FOLDER / "simulation.json"
     return json.loads(path.read_text()) if path.is_file() else None
 
 
 def write_world_truth(session: Path, world: World) -> None:
     """Write what all FOVs share. The settings follow last, with :func:`write_settings`."""
-    (session / FOLDER).mkdir(parents=True)
+    (session / TRUTH_FOLDER).mkdir(parents=True)
     latents, behaviour = world.latents, world.behaviour
     times = truth_times(world.timeline)
     first = slice(0, len(times) * STEPS_PER_FRAME, STEPS_PER_FRAME)
-    with h5py.File(session / FOLDER / "truth.h5", "w") as file:
+    with h5py.File(session / TRUTH_FOLDER / "truth.h5", "w") as file:
         file["times"] = times
         file["area_names"] = list(AREA_NAMES)
         file["area_coupling"] = latents.area_coupling
@@ -110,7 +112,7 @@ def write_fov_truth(session: Path, index: int, recording: Recording) -> None:
     """Add the group ``FOV_XX``."""
     cells = recording.cells
     visual = (cells.visual_gain > 0)[:, None]
-    with h5py.File(session / FOLDER / "truth.h5", "a") as file:
+    with h5py.File(session / TRUTH_FOLDER / "truth.h5", "a") as file:
         group = file.create_group(f"FOV_{index:02d}")
         group.create_dataset("spikes", data=recording.spikes, compression="lzf")
         group["rates"] = recording.rates
@@ -129,4 +131,4 @@ def write_fov_truth(session: Path, index: int, recording: Recording) -> None:
 def write_settings(session: Path, settings: Settings) -> None:
     """Write ``simulation.json``: its presence says that the session is complete."""
     text = json.dumps({"simulated": True, **asdict(settings)}, indent=1)
-    (session / FOLDER / "simulation.json").write_text(text)
+    (session / TRUTH_FOLDER / "simulation.json").write_text(text)
