@@ -92,7 +92,24 @@ def test_the_acausal_baseline_would_fail_that_test_and_says_so(make_session, tmp
     file = run(make_session(), tmp_path, ["baseline.method=maximin"])
     assert file.provenance["baseline"] == {"method": "maximin", "causal": False}
     assert not file.metadata["causal"]
-    assert run(make_session(), tmp_path, name="c.h5").metadata["causal"]
+
+
+@pytest.mark.parametrize(("method", "causal"), [("previous", True), ("linear", False)])
+def test_only_resampling_without_the_next_sample_is_called_causal(
+    make_session, tmp_path, method, causal
+):
+    """Linear resampling looks one frame ahead where FOVs are apart in time, and says so."""
+    plain, spoilt = make_session(), make_session()
+    now = plain.fovs[0].timestamps[2700]
+    for fov in spoilt.fovs:
+        later = fov.timestamps[:, None] + fov.roi_time_offsets > now
+        fov.roi_activity[later] *= 3
+    a, b = (
+        run(session, tmp_path, [f"resampling={method}"], name=f"{i}.h5")
+        for i, session in enumerate((plain, spoilt))
+    )
+    assert a.metadata["causal"] == causal
+    assert np.array_equal(a.activity[:2701], b.activity[:2701], equal_nan=True) == causal
 
 
 def test_activity_at_a_frame_ignores_what_comes_later(make_session, tmp_path):

@@ -66,6 +66,15 @@ class PreprocessConfig(Config):
     split: SplitConfig = SplitConfig()
 
     @property
+    def causal(self) -> bool:
+        """Whether no stored value depends on a sample after its time.
+
+        Linear resampling takes up to one frame of the future into each value.
+        """
+        past_only = self.baseline.causal and self.resampling == "previous"
+        return self.activity == "dff" and past_only
+
+    @property
     def unit(self) -> str:
         """What the stored activity is, in words."""
         name = "dF/F" if self.activity == "dff" else "deconvolved activity"

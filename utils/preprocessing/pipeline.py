@@ -276,7 +276,7 @@ def _metadata(session: Any, config: PreprocessConfig) -> dict[str, Any]:
         "simulated": bool(session.is_simulated),
         "rate_is_nominal": bool(session.rate_is_nominal),
         "unit": config.unit,
-        "causal": config.activity == "dff" and config.baseline.causal,
+        "causal": config.causal,
         "n_total_neurons": session.n_total_neurons,
     }
 
