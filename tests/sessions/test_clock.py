@@ -110,6 +110,17 @@ def test_previous_takes_the_last_sample_and_nothing_later():
     np.testing.assert_array_equal(out[:, 0], [0, 1, 19])
 
 
+def test_previous_holds_no_sample_twice_before_a_gap_or_at_the_end():
+    frame_times = np.r_[np.arange(5), np.arange(20, 25)] * 0.2
+    values = np.arange(10, dtype=np.float32)[:, None]
+    clock_times = np.arange(30) * 0.2 + 0.08  # 0.08 s, and 0.28 s, after the last sample
+    good = np.ones(10, bool)
+    out = resample_to_clock(values, frame_times, np.zeros(1), good, clock_times, method="previous")[
+        :, 0
+    ]
+    np.testing.assert_array_equal(out[np.isfinite(out)], np.arange(10))
+
+
 def test_all_frames_bad_gives_no_value():
     out = resample_to_clock(
         np.ones((10, 3)), np.arange(10.0), np.zeros(3), np.zeros(10, bool), np.arange(10.0)

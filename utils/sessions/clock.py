@@ -147,15 +147,19 @@ def _interpolate(values, frame_times, roi_offsets, good, clock_times, longest_st
 
 @njit(cache=True, nogil=True)
 def _hold(values, frame_times, roi_offsets, good, clock_times, longest_step):
-    n_rois = values.shape[1]
+    n_frames, n_rois = values.shape
+    interval = longest_step / GAP_TOLERANCE
     out = np.full((len(clock_times), n_rois), np.nan, dtype=np.float32)
     for t in range(len(clock_times)):
         start = np.searchsorted(frame_times, clock_times[t], side="right") - 1
         for n in range(n_rois):
             time = clock_times[t] - roi_offsets[n]
             i = _frame_before(frame_times, time + SAME_TIME, start)
-            if i >= 0 and good[i] and time - frame_times[i] <= longest_step:
-                out[t, n] = values[i, n]
+            if i < 0 or not good[i]:
+                continue
+            step = frame_times[i + 1] - frame_times[i] if i + 1 < n_frames else np.inf
+            if step <= longest_step or time - frame_times[i] < interval - SAME_TIME:
+                out[t, n] = values[i, n]  # before a gap for one interval only: never twice
     return out
 
 
