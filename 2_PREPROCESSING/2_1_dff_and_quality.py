@@ -68,14 +68,15 @@ recording
 
 # %% tags=["nbval-check-output"]
 fov = recording.fovs[0]
-cells, good, rate = fov.cell_indices, fov.good_frame_mask, fov.frame_rate
+cells, good, frame_rate = fov.cell_indices, fov.good_frame_mask, fov.frame_rate
 raw = np.array(fov.roi_activity[:, cells], dtype=np.float32)  # (frame, cell)
 neuropil = fov.neuropil_activity
 neuropil = np.zeros_like(raw) if neuropil is None else np.array(neuropil[:, cells], np.float32)
 corrected = correct_neuropil(raw, neuropil, config.neuropil_coefficient)
 
 print(f"{fov.fov_name}: {len(cells)} cells, {good.sum()} good frames of {len(good)}")
-for name, values in {"F": raw, "Fneu": neuropil, "F - 0.7 Fneu": corrected}.items():
+cell = f"F - {config.neuropil_coefficient:g} Fneu"
+for name, values in {"F": raw, "Fneu": neuropil, cell: corrected}.items():
     print(f"median {name}: {np.median(values[good]):.0f} detector units")
 
 # %% [markdown]
@@ -89,13 +90,13 @@ for name, values in {"F": raw, "Fneu": neuropil, "F - 0.7 Fneu": corrected}.item
 # %%
 causal = running_percentile_baseline(
     corrected,
-    rate,
+    frame_rate,
     percentile=config.baseline.percentile,
     window_s=config.baseline.window_s,
     warmup_s=config.baseline.warmup_s,
     good=good,
 )
-acausal = maximin_baseline(corrected, rate, good=good)
+acausal = maximin_baseline(corrected, frame_rate, good=good)
 floor = baseline_floor(corrected, neuropil, good=good)
 typical = column_quantiles(corrected[good], [config.baseline.percentile / 100])[0]
 by_brightness = np.argsort(typical / floor)
@@ -120,7 +121,7 @@ plt.show()
 naive = (corrected - typical) / np.maximum(typical, 1)
 dff = delta_f_over_f(
     corrected,
-    rate,
+    frame_rate,
     good=good,
     method=config.baseline.method,
     percentile=config.baseline.percentile,
@@ -161,7 +162,7 @@ run.save_figure(figure, "quality", "Noise, signal to noise and denominator of th
 plt.show()
 
 # %% tags=["nbval-check-output"]
-floored = int((file.neurons["flags"].str.contains("baseline floored")).sum())
+floored = int(file.neurons["flags"].str.contains("baseline floored").sum())
 metrics = {
     "cells": int(recording.n_total_neurons),
     "cells_kept": int(file.n_neurons),

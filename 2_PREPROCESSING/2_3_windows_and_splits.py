@@ -35,10 +35,10 @@ horizon = 16
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.neighbors import KNeighborsRegressor
 
 from utils.batch import RunFolder
 from utils.load_meso_session import open_session
+from utils.metrics.leakage import lookup_r2, share_seen
 from utils.plots.preprocessing import plot_shared_frames, plot_splits
 from utils.plots.style import mark_simulated, use_style
 from utils.preprocessing import preprocess
@@ -107,46 +107,28 @@ rng = np.random.default_rng(seed)
 starts = np.concatenate([block.starts.numpy() for block in blocks[:3]])
 random_test = rng.random(len(starts)) < 0.2
 
-
-def share_seen(train_starts, test_starts):
-    """Share of the frames of each test window that some training window holds."""
-    seen = np.zeros(file.n_frames + window, bool)
-    seen[(train_starts[:, None] + np.arange(window)).ravel()] = True
-    return seen[test_starts[:, None] + np.arange(window)].mean(axis=1)
-
-
-shares = {
-    "random windows": share_seen(starts[~random_test], starts[random_test]),
-    "blocks with gaps": share_seen(data.train.starts.numpy(), data.test.starts.numpy()),
+split_starts = {
+    "random windows": (starts[~random_test], starts[random_test]),
+    "blocks with gaps": (data.train.starts.numpy(), data.test.starts.numpy()),
 }
+shares = {name: share_seen(*pair, window) for name, pair in split_starts.items()}
 figure = plot_shared_frames(shares, window)
 mark_simulated(figure, file.simulated)
 run.save_figure(figure, "shared_frames", "Frames of test windows that training has seen.")
 plt.show()
 
 # %% [markdown]
-# Does it matter? A forecast that only looks up similar windows cannot know anything about the
-# brain. With a random split it looks skilled, because it finds the overlapping windows; with
-# blocks it is what it is.
+# Does it matter? A forecast that only looks up the five most similar training windows cannot know
+# anything about the brain. With a random split it looks skilled, because it finds the windows that
+# overlap; with blocks it is what it is.
 
 # %% tags=["nbval-check-output"]
 values = np.nan_to_num(np.asarray(file.activity)[:, rng.permutation(file.n_neurons)[:40]])
 
-
-def lookup_r2(train_starts, test_starts, n_train=3000, n_test=400):
-    """R2 about the training mean of a forecast by the 5 most similar training windows."""
-    train_starts = np.sort(rng.permutation(train_starts)[:n_train])
-    test_starts = np.sort(rng.permutation(test_starts)[:n_test])
-    cut = [values[s[:, None] + np.arange(window)] for s in (train_starts, test_starts)]
-    past = [c[:, :context].reshape(len(c), -1) for c in cut]
-    future = [c[:, context:].reshape(len(c), -1) for c in cut]
-    forecast = KNeighborsRegressor(5).fit(past[0], future[0]).predict(past[1])
-    error = np.mean((forecast - future[1]) ** 2)
-    return 1 - error / np.mean((values[data.split == 0].mean(axis=0) - cut[1][:, context:]) ** 2)
-
-
-leaky = lookup_r2(starts[~random_test], starts[random_test])
-honest = lookup_r2(data.train.starts.numpy(), data.test.starts.numpy())
+leaky, honest = (
+    lookup_r2(values, rng.permutation(train)[:3000], rng.permutation(test)[:400], context, horizon)
+    for train, test in split_starts.values()
+)
 print(f"R2 of looking up similar windows, random split: {leaky:.2f}")
 print(f"R2 of looking up similar windows, blocks with gaps: {honest:.2f}")
 assert shares["blocks with gaps"].max() == 0

@@ -28,7 +28,6 @@ run_dir = ""
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 
 from utils.batch import RunFolder
 from utils.load_meso_session import open_session
@@ -122,15 +121,12 @@ plt.show()
 recording.trials.head(4).T
 
 # %% tags=["nbval-check-output"]
-correct = (recording.feedbackType == 1).mean()
-found = {
-    "trials": len(recording.trials),
-    "correct": f"{100 * correct:.0f} %",
-    "licks": len(recording.licks),
-    "pupil samples": len(recording.pupil),
-    "passive bout": f"{np.ptp(recording.passive):.0f} s",
-}
-print(pd.Series(found).to_string())
+print(f"trials: {len(recording.trials)}, correct {(recording.feedbackType == 1).mean():.0%}")
+recorded = {"licks": recording.licks, "pupil samples": recording.pupil}
+for name, values in recorded.items():
+    print(f"{name}: {'not recorded' if values is None else len(values)}")
+if recording.passive is not None:
+    print(f"passive bout: {np.ptp(recording.passive):.0f} s")
 
 # %% [markdown]
 # ## Where to go on

@@ -42,6 +42,7 @@ from utils.load_meso_session import open_session
 from utils.models.forecasting import build_forecaster
 from utils.paths import data_dir
 from utils.plots import mark_simulated, use_style
+from utils.plots.forecasting import plot_skill_by_horizon
 from utils.plots.session import plot_traces
 from utils.preprocessing import preprocess
 from utils.sessions import SessionFile
@@ -124,21 +125,14 @@ data
 
 # %%
 model = build_forecaster("ar16").fit(data)
-scores = score_forecasts(model, data, baselines=("persistence", "mean", "train_mean"))
+baselines = ["persistence", "mean", "train_mean"]
+scores = score_forecasts(model, data, baselines=baselines)
 table = scores.to_frame()
 run.save_table(table, "scores", "AR16 on the test block: one row per horizon and baseline.")
 table.query("horizon in (1, @horizon)").round(3)
 
 # %%
-figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
-for name, rows in table.groupby("baseline", sort=False):
-    (line,) = ax.plot(rows["seconds"], rows["skill"], label=f"over {name}")
-    ax.fill_between(rows["seconds"], rows["low"], rows["high"], alpha=0.2, color=line.get_color())
-ax.axhline(0, color="k", lw=0.5)
-n_blocks = table["n_blocks"].iloc[0]
-ax.set(xlabel="time ahead (s)", ylabel="skill (1 - MSE / baseline MSE)")
-ax.set_title(f"AR16, {data.n_neurons} neurons, {n_blocks} test blocks")
-ax.legend()
+figure = plot_skill_by_horizon(table, baselines)
 run.save_figure(mark_simulated(figure, recording.is_simulated), "skill", "Skill of AR16 by time.")
 plt.show()
 
