@@ -14,8 +14,6 @@ from utils.batch.ledger import hash_of
 if TYPE_CHECKING:
     from utils.load_meso_session import MesoscopeSession
 
-NO_INPUT = "no input"
-
 
 @dataclass(frozen=True)
 class SessionInput:

@@ -90,12 +90,6 @@ def participation_ratio(spectrum: np.ndarray) -> float:
     return float(spectrum.sum() ** 2 / squares) if squares > 0 else 0.0
 
 
-def correlation_matrix(activity: np.ndarray) -> np.ndarray:
-    """Pearson correlation of all pairs ``(neuron, neuron)``; NaN for a constant neuron."""
-    _require_two_frames(activity)
-    return _correlation_of_scores(zscore(activity))
-
-
 def correlation_with(activity: np.ndarray, signal: np.ndarray) -> np.ndarray:
     """Pearson correlation of every neuron with one signal ``(time,)``; NaN where constant."""
     if len(signal) != len(activity):
