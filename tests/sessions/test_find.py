@@ -146,3 +146,16 @@ def test_simulated_session_is_found(tiny_session):
     good = find_sessions(local_one(root), min_hours=0.1, min_rois=20, allow_bad_frames=0.1)
     assert eid in set(good["eid"])
     assert np.isin(good["good_fov_count"], [1, 2]).all()
+
+
+def test_a_server_that_refuses_is_one_clear_error(one, tmp_path, capsys, monkeypatch):
+    def refuse(**query):
+        raise ConnectionError("no route to host")
+
+    server = Server(one)
+    server.search = refuse
+    monkeypatch.setattr("utils.sessions.find.server_one", lambda url: server)
+    out = tmp_path / "good.csv"
+    assert main(["find", "--one", "https://alyx.example.org", "--out", str(out)]) == 2
+    assert "gives no list of sessions (no route to host)" in capsys.readouterr().out
+    assert not out.exists()

@@ -101,6 +101,13 @@ def test_limits_of_steps_and_time():
     assert fit_task(line(config), DATA, DATA, config).epochs < 100_000
 
 
+@pytest.mark.parametrize("limit", [{"max_steps": 2}, {"max_minutes": 1e-6}])
+def test_limits_within_the_first_epoch_leave_a_validated_model(limit):
+    result = fit_task(line(settings(**limit)), DATA, DATA, settings(**limit))
+    assert 0 < result.steps <= 2
+    assert result.best_loss > 0
+
+
 def test_nothing_is_left_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = settings(max_epochs=1)

@@ -101,7 +101,10 @@ def _candidates(one: Any) -> list[str]:
     """eids of mesoscope sessions: asked from a server, or all of a local cache."""
     if getattr(one, "offline", True):
         return list(one.search())
-    return list(one.search(**SERVER_QUERY))
+    try:
+        return list(one.search(**SERVER_QUERY))
+    except (ValueError, OSError) as error:  # no login, no network, a server that refuses
+        raise SessionError(f"{one!r} gives no list of sessions ({error})") from error
 
 
 def _judge(source: OneSource, details: dict[str, Any], rule: SelectionRule) -> dict[str, Any]:

@@ -105,14 +105,16 @@ def make_trainer(config: TrainerConfig, folder: Path, **extra: Any) -> lightning
         EarlyStopping(MONITOR, patience=config.patience, check_finite=True),
         _SeedEachEpoch(config.seed),
     ]
+    if config.max_steps is not None:
+        callbacks.append(_StopAfter(config.max_steps))
     if config.progress:
         callbacks.append(_Progress(refresh_rate=5))
     return lightning.Trainer(
         accelerator="gpu" if device == "cuda" else device,
         devices=1,
         precision=choose_precision(config.precision, device),
+        min_epochs=0,  # a limit of steps or time may end the first epoch, which is then validated
         max_epochs=config.max_epochs,
-        max_steps=config.max_steps or -1,
         max_time=None if minutes is None else timedelta(minutes=minutes),
         gradient_clip_val=config.gradient_clip,
         callbacks=callbacks,
@@ -171,6 +173,17 @@ class _SeedEachEpoch(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, task: Any) -> None:
         torch.manual_seed(self.seed + 1000 * trainer.current_epoch)
+
+
+class _StopAfter(lightning.Callback):
+    """Ends after a number of steps with a validation, which Lightning's own limit leaves out."""
+
+    def __init__(self, max_steps: int) -> None:
+        self.max_steps = max_steps
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if trainer.global_step >= self.max_steps:
+            trainer.should_stop = True
 
 
 def _last_checkpoint(folder: Path) -> Path:

@@ -125,6 +125,8 @@ def test_covariates_are_used_and_asked_for():
     assert not torch.equal(base, moved)
     with pytest.raises(ValueError, match="give them to predict"):
         model.predict(batch.past)
+    with pytest.raises(ValueError, match=r"fitted with \d covariates?, found 9"):
+        model.predict(batch.past, torch.ones(2, batch.past.shape[1], 9))
 
 
 def test_missing_covariates_count_as_their_mean():

@@ -59,6 +59,17 @@ def test_wrong_use_is_explained(data):
         build_forecaster("mean").fit(data).predict(PAST[:, :3])
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [{"mask": torch.ones(1, 3, 2, dtype=torch.bool)}, {"covariates": torch.ones(2, 4, 1)}],
+    ids=["mask", "covariates"],
+)
+def test_mask_and_covariates_of_other_windows_are_refused(data, beside):
+    name = next(iter(beside))
+    with pytest.raises(DataMismatchError, match=f"expects {name} of shape .1, 4, "):
+        build_forecaster("mean").fit(data).predict(PAST, **beside)
+
+
 def test_no_windows_give_no_forecasts(data):
     assert build_forecaster("ar16").fit(data).predict(np.empty((0, 4, 2), np.float32)).shape == (
         0,

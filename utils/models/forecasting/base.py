@@ -99,11 +99,14 @@ class Forecaster(ABC):
         self._check_shape(values)
         observed = torch.isfinite(values)
         if mask is not None:
-            observed &= torch.as_tensor(mask, dtype=torch.bool, device=values.device)
+            mask = torch.as_tensor(mask, dtype=torch.bool, device=values.device)
+            self._check_beside("mask", mask, values, values.shape[2])
+            observed &= mask
         complete = bool(observed.all())
         values = values if complete else torch.where(observed, values, 0.0)
         if covariates is not None:
             covariates = torch.as_tensor(covariates, dtype=torch.float32)
+            self._check_beside("covariates", covariates, values, covariates.shape[-1])
         with torch.no_grad():
             future = self._forecast(values, None if complete else observed, covariates)
         return future.cpu().numpy() if is_numpy else future.to(values.device)
@@ -189,6 +192,14 @@ class Forecaster(ABC):
             raise DataMismatchError(
                 f"forecaster '{self.name}' expects a past of shape (batch, {fitted.context}, "
                 f"{neurons}) = (batch, context, neuron), found {tuple(past.shape)}"
+            )
+
+    def _check_beside(self, name: str, array: Tensor, past: Tensor, n_columns: int) -> None:
+        expected = (*past.shape[:2], n_columns)
+        if tuple(array.shape) != expected:
+            raise DataMismatchError(
+                f"forecaster '{self.name}' expects {name} of shape {expected} beside a past of "
+                f"shape {tuple(past.shape)}, found {tuple(array.shape)}"
             )
 
     def _same_neurons(self, data: WindowData) -> bool:

@@ -124,6 +124,7 @@ class InformerNetwork(nn.Module):
         self.horizon = horizon
         self.label = min(config.label or max(context // 2, 1), context)
         self.neurons = Standardiser(n_neurons)
+        self.n_covariates = n_covariates
         self.behaviour = Standardiser(n_covariates) if n_covariates else None
         self.skip = Skip(config.skip, context, horizon, n_neurons)
         library = _library_config(config, context, self.label + horizon, n_neurons + n_covariates)
@@ -140,6 +141,11 @@ class InformerNetwork(nn.Module):
         if self.behaviour is not None:
             if covariates is None:
                 raise ValueError("this Informer was fitted with covariates: give them to predict")
+            if covariates.shape[2] != self.n_covariates:
+                raise ValueError(
+                    f"this Informer was fitted with {self.n_covariates} covariates, found "
+                    f"{covariates.shape[2]}"
+                )
             inputs = torch.cat([inputs, self.behaviour(covariates).nan_to_num(0.0)], dim=2)
         unknown = inputs.new_zeros(len(past), self.horizon, inputs.shape[2])
         hidden = self.encoder(inputs_embeds=inputs).last_hidden_state
