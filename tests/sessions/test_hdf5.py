@@ -241,6 +241,18 @@ def test_lengths_that_disagree_inside_a_file(tmp_path):
         SessionFile(path)
 
 
+@pytest.mark.parametrize("n_frames", [6, 9])
+def test_a_matrix_with_neurons_first_is_refused(tmp_path, n_frames):
+    """Also a square one, whose shape fits: the file says what its axes are."""
+    path = tmp_path / "v1.h5"
+    with h5py.File(path, "w") as file:
+        file["activity_matrix"] = np.zeros((6, n_frames), np.float32)
+        file["timestamps"] = np.arange(float(n_frames))
+        file.attrs["shape_description"] = "(neurons, time_points)"
+    with pytest.raises(SessionError, match=r"(?i)transpose"):
+        load_activity_matrix(path)
+
+
 def test_wrong_contents_leave_the_old_file(path, contents):
     before = path.read_bytes()
     with pytest.raises(ValueError, match="split: 3 entries"):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class SessionFile:
             self.version = _layout_of(file, self.path)
             matrix = file[_LAYOUTS[self.version]]
             _check_shapes(matrix, file["timestamps"], self.path)
+            _check_order(file, self.path)
             self.n_frames, self.n_neurons = matrix.shape
 
     def __repr__(self) -> str:
@@ -321,7 +323,17 @@ def _check_shapes(matrix: h5py.Dataset, times: h5py.Dataset, path: Path) -> None
     if matrix.ndim != 2 or times.shape != (matrix.shape[0],):
         raise SessionError(
             f"{path}: {matrix.name} has shape {matrix.shape} and /timestamps {times.shape}; "
-            "expected (time, neuron) and (time,)"
+            "expected (time, neuron) and (time,); transpose a matrix that is (neuron, time)"
+        )
+
+
+def _check_order(file: h5py.File, path: Path) -> None:
+    """Refuse a square matrix of which the file itself says that neurons come first."""
+    described = str(_plain(file.attrs.get("shape_description", "")))
+    if re.search("neuron.*time", described):
+        raise SessionError(
+            f"{path}: shape_description is '{described}'; expected (time, neuron). "
+            "Transpose the matrix and write it with save_activity_matrix"
         )
 
 
