@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from utils.batch.inputs import session_input
 from utils.load_meso_session import open_session
+from utils.sessions.errors import SessionError
 
 
 def test_a_session_is_described(tiny_session):
@@ -39,3 +43,21 @@ def test_a_path_is_made_absolute_and_labelled_by_its_name(tiny_session, monkeypa
     found = session_input(folder.name)
     assert found.reference == str(folder.resolve())
     assert found.label == folder.name
+
+
+def test_no_reference_is_not_the_current_folder():
+    with pytest.raises(SessionError, match="no session ''"):
+        session_input("")
+
+
+@pytest.mark.parametrize(
+    ("cells", "bad", "message"),
+    [(0, False, "none of 3 ROIs is a cell"), (1, True, "all frames .* are bad or flagged")],
+)
+def test_a_recording_without_activity_is_refused_at_once(tmp_path, cells, bad, message):
+    np.save(tmp_path / "F.npy", np.random.default_rng(0).random((3, 50)))
+    np.save(tmp_path / "iscell.npy", np.full((3, 2), cells))
+    ops = {"fs": 5.0, "badframes": np.full(50, bad)}
+    np.save(tmp_path / "ops.npy", ops, allow_pickle=True)
+    with pytest.raises(SessionError, match=message):
+        session_input(str(tmp_path))

@@ -45,8 +45,20 @@ def test_simulated_session_from_disk_to_file(tiny_session, tmp_path):
     assert len(file.trials) == len(session.trials)
     reopened = MesoscopeSession.from_preprocessed(file.path)
     np.testing.assert_array_equal(reopened.get_preprocessed_data()[0], file.activity)
+    assert preprocess(reopened) == preprocess(file.path) == file.path
+    assert preprocess(reopened, "default") == file.path
+    with pytest.raises(SessionError, match=r"preprocessed already .*with other settings"):
+        preprocess(reopened, "zscore")
     with pytest.raises(SessionError, match="preprocessed already"):
-        preprocess(reopened)
+        preprocess(reopened, output=tmp_path / "other.h5")
+    reopened.save_activity_matrix(tmp_path / "v1.h5")
+    with pytest.raises(SessionError, match="without a record of its settings"):
+        preprocess(tmp_path / "v1.h5")
+
+
+def test_a_file_of_other_settings_is_used_as_it_is_unless_asked_otherwise(make_session, tmp_path):
+    file = run(make_session(), tmp_path, ["scaling.method=zscore"])
+    assert preprocess(file.path) == preprocess(file.path, "zscore") == file.path
 
 
 def test_training_block_is_scaled_to_zero_and_one(make_session, tmp_path):

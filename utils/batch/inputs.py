@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from utils.batch.ledger import hash_of
+from utils.sessions.errors import SessionError
 
 if TYPE_CHECKING:
     from utils.load_meso_session import MesoscopeSession
@@ -36,12 +37,18 @@ def session_input(reference: str, rate: float | None = None) -> SessionInput:
     ----------
     reference : ``sample``, ``small``, eid, or the path of a session, suite2p folder or HDF5 file.
     rate : frames per second of a recording that does not know its own.
+
+    Raises
+    ------
+    utils.sessions.errors.SessionError
+        Nothing can be read, or nothing can be done with it: no cell, or no good frame.
     """
     from utils.load_meso_session import open_session
 
     path = Path(reference).expanduser()
-    reference = str(path.resolve()) if path.exists() else reference
+    reference = str(path.resolve()) if reference.strip() and path.exists() else reference
     session = open_session(reference, rate=rate)
+    _require_activity(session)
     return SessionInput(
         reference=reference,
         label=_label(reference),
@@ -52,6 +59,16 @@ def session_input(reference: str, rate: float | None = None) -> SessionInput:
         availability=session.availability,
         content_hash=hash_of([_files_of(session), rate]),
     )
+
+
+def _require_activity(session: MesoscopeSession) -> None:
+    problem = ""
+    if not session.n_total_neurons:
+        problem = f"none of {session.n_total_rois} ROIs is a cell"
+    elif not any(fov.good_frame_mask.any() for fov in session.fovs):
+        problem = "all frames of all fields of view are bad or flagged"
+    if problem:
+        raise SessionError(f"session {session.eid}: {problem}, so there is no activity to analyse")
 
 
 def _label(reference: str) -> str:

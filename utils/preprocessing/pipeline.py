@@ -74,7 +74,8 @@ def preprocess(
 
     Returns
     -------
-    Path of the file. A file of the same config and the same recording is returned as it is.
+    Path of the file. A file of the same config and the same recording is returned as it is; so is
+    the file of a session that was opened from one, unless other settings are asked for.
 
     Raises
     ------
@@ -85,6 +86,8 @@ def preprocess(
     """
     config = resolve_config(config, overrides)
     session = _opened(session)
+    if session.source == "preprocessed":
+        return _stored_file(session, config, output)
     path = Path(output) if output is not None else default_output(session.eid, config)
     inputs = fingerprint(session)
     if _is_current(path, config, inputs):
@@ -113,12 +116,21 @@ def _opened(session: Any) -> Any:
         from utils.load_meso_session import open_session  # the front door comes after this room
 
         session = open_session(session)
-    if session.source == "preprocessed":
-        raise SessionError(
-            f"session {session.eid} is preprocessed already: load_windows(path) reads its file; "
-            "preprocess needs the recording"
-        )
     return session
+
+
+def _stored_file(session: Any, config: PreprocessConfig, output: Path | str | None) -> Path:
+    """The file of a session that was opened from one, where that is what was asked for."""
+    path = Path(session.session_path)
+    made = SessionFile(path).provenance.get("config_hash")
+    if made and output is None and config_hash(config) in (made, config_hash(PreprocessConfig())):
+        return path
+    raise SessionError(
+        f"session {session.eid} is preprocessed already ({path}), "
+        f"{'with other settings' if made else 'without a record of its settings'}; preprocess "
+        "needs the recording to do it anew. load_windows(path) reads files with a split, "
+        "window_data(...) any arrays"
+    )
 
 
 def _is_current(path: Path, config: PreprocessConfig, inputs: str) -> bool:

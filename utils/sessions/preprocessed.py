@@ -21,6 +21,7 @@ def session_fields(file: SessionFile) -> dict[str, Any]:
         "date": str(metadata.get("date", "unknown")),
         "task_protocol": str(metadata.get("task_protocol", "")),
         "source": "preprocessed",
+        "session_path": file.path,
         "is_simulated": file.simulated,
         "raw_activity": False,  # scaled dF/F or deconvolved: no fluorescence to make dF/F of
         "fovs": FieldsOfView(stored_fovs(file)),
