@@ -50,7 +50,19 @@ def test_status_follows_the_files(notebooks):
 
 def test_hashes_are_stable():
     assert hash_of({"a": 1, "b": [2]}) == hash_of({"b": [2], "a": 1}) != hash_of({"a": 1})
-    assert package_hash() == package_hash()
+
+
+def test_the_package_hash_sees_code_and_configurations_but_no_pipelines(tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.batch.ledger.PROJECT", tmp_path)
+    monkeypatch.setattr("utils.batch.ledger.EXPERIMENTS", tmp_path / "experiments")
+    files = ["utils/room/code.py", "experiments/model/x.yaml", "experiments/pipeline/x.yaml"]
+    hashes = [package_hash()]
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text("a: 1")
+        hashes.append(package_hash())
+    assert len(set(hashes[:3])) == 3
+    assert hashes[3] == hashes[2]
 
 
 def test_the_code_version_names_commit_and_lock():

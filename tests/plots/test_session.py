@@ -95,7 +95,11 @@ def test_traces_without_values_say_so(traces):
 
 
 def test_constant_trace_is_drawn():
-    plots.plot_traces(np.arange(50.0), np.ones((50, 1)), ["x"], "dF/F").canvas.draw()
+    figure = plots.plot_traces(np.arange(50.0), np.ones((50, 1)), ["x"], "dF/F")
+    figure.canvas.draw()
+    heights = figure.axes[0].lines[0].get_ydata()
+    assert np.isfinite(heights).all()
+    assert np.ptp(heights) == 0
 
 
 def test_frame_quality_counts_flags_and_names_unchecked_fovs():

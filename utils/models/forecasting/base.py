@@ -79,7 +79,9 @@ class Forecaster(ABC):
         self._fit(data)
         return self
 
-    def predict(self, past: Array, covariates: Array | None = None, mask: Array | None = None):
+    def predict(
+        self, past: Array, covariates: Array | None = None, mask: Array | None = None
+    ) -> Array:
         """Forecast windows.
 
         Parameters

@@ -56,6 +56,7 @@ class LinearForecaster(Forecaster):
 
     @property
     def transfers(self) -> bool:
+        """A shared map belongs to no neuron, so it forecasts those of any recording."""
         return self.config.shared
 
     def _fit(self, data: WindowData) -> None:

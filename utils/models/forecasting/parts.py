@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -71,7 +72,7 @@ class Skip(nn.Module):
         return flat.expand(-1, self.horizon, -1)
 
 
-def channel_moments(values: Tensor, segments) -> tuple[Tensor, Tensor]:
+def channel_moments(values: Tensor, segments: np.ndarray) -> tuple[Tensor, Tensor]:
     """Mean and deviation of (time, channel) over ``segments``; missing entries do not count."""
     rows = torch.cat([values[start:stop] for start, stop in segments.tolist()]).double()
     count = rows.isfinite().sum(dim=0).clamp(min=1)
