@@ -220,6 +220,13 @@ def test_odd_cells_are_excluded_with_the_reason(make_session, tmp_path):
     assert np.abs(file.activity[np.isfinite(file.activity)]).max() < 20
 
 
+def test_a_file_of_an_older_recipe_is_made_anew(make_session, tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.preprocessing.provenance.RECIPE", 1)
+    assert run(make_session(), tmp_path).provenance["recipe"] == 1
+    monkeypatch.undo()
+    assert run(make_session(), tmp_path).provenance["recipe"] > 1
+
+
 def test_same_input_same_file_untouched_and_other_config_other_file(make_session):
     session = make_session()
     path = preprocess(session, progress=False)

@@ -25,7 +25,7 @@ from utils.paths import sessions_dir
 from utils.preprocessing.config import PreprocessConfig, resolve_config
 from utils.preprocessing.covariates import build_covariates
 from utils.preprocessing.memory import release_pages
-from utils.preprocessing.provenance import fingerprint, make_provenance
+from utils.preprocessing.provenance import RECIPE, fingerprint, make_provenance
 from utils.preprocessing.quality import (
     excluded_cells,
     excluded_frames,
@@ -141,7 +141,8 @@ def _is_current(path: Path, config: PreprocessConfig, inputs: str) -> bool:
     except SessionError as error:
         logger.warning("%s is made anew: %s", path, error)
         return False
-    return made.get("config_hash") == config_hash(config) and made.get("input_hash") == inputs
+    wanted = {"config_hash": config_hash(config), "input_hash": inputs, "recipe": RECIPE}
+    return wanted.items() <= made.items()
 
 
 def _split(session: Any, timeline: Timeline, config: PreprocessConfig) -> np.ndarray:

@@ -6,16 +6,17 @@ import hashlib
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from utils.config import config_hash
+from utils.environment import installed_versions
 from utils.paths import PROJECT
 from utils.preprocessing.config import PreprocessConfig
 
+RECIPE = 2  # raise it when the same config and recording give other contents than before
 _PROBED_FRAMES = 32  # rows of the traces that enter the fingerprint
 _PACKAGES = ("mesotwin", "numpy", "scipy", "numba", "h5py", "pandas")
 
@@ -47,12 +48,13 @@ def make_provenance(config: PreprocessConfig, input_hash: str, seconds: float) -
         "config": config.model_dump(mode="json"),
         "config_hash": config_hash(config),
         "input_hash": input_hash,
+        "recipe": RECIPE,
         "baseline": {"method": config.baseline.method, "causal": config.baseline.causal},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 2),
         "commit": _commit(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": installed_versions(_PACKAGES),
     }
 
 
