@@ -1,10 +1,11 @@
 """environment.yml says what pyproject.toml says."""
 
+import platform
 import tomllib
 
 import yaml
 
-from utils.environment import environment_yml
+from utils.environment import environment_yml, installed_versions
 from utils.paths import PROJECT
 
 
@@ -27,3 +28,9 @@ def test_a_changed_dependency_changes_the_file():
     text = (PROJECT / "pyproject.toml").read_text()
     changed = text.replace('"numpy>=2.0"', '"numpy>=2.5"')
     assert '      - "numpy>=2.5"\n' in environment_yml(changed)
+
+
+def test_versions_name_what_is_not_installed():
+    found = installed_versions(["pyyaml", "no-such-package"])
+    expected = {"python": platform.python_version(), "pyyaml": yaml.__version__}
+    assert found == {**expected, "no-such-package": "not installed"}

@@ -1,11 +1,15 @@
-"""Write ``environment.yml`` from ``pyproject.toml``: one list of dependencies, for conda users too.
+"""What the project needs, and what is installed.
 
+``environment.yml`` repeats the dependencies of ``pyproject.toml`` for users of conda:
 ``python -m utils.environment`` writes the file; a test compares its bytes.
 """
 
 from __future__ import annotations
 
+import platform
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 
 from utils.paths import PROJECT
 
@@ -28,6 +32,17 @@ def environment_yml(pyproject: str) -> str:
     lines += [f"  - python{project['requires-python']}", "  - pip", "  - pip:"]
     lines += [f'      - "{requirement}"' for requirement in pip]
     return HEADER + "\n".join(lines) + "\n"
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Version of Python and of each package, as runs, models and session files keep them."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from threading import Event, Thread
 from typing import Any
 
@@ -28,6 +27,7 @@ from papermill.exceptions import PapermillExecutionError
 from utils.batch.engine import visible_gpus
 from utils.batch.ledger import Run, code_version
 from utils.batch.run_folder import write_json
+from utils.environment import installed_versions
 from utils.notebooks import private_sockets, read_source
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def _attempt(run: Run) -> None:
         "seconds": round(time.monotonic() - clock, 1),
         "peak_memory_mb": round(peak[0] / 1e6),
         "device": _device(),
-        "versions": _versions(),
+        "versions": installed_versions(PACKAGES),
         **code_version(),
         **run.hashes,
     }
@@ -150,13 +150,3 @@ def _device() -> str:
         return f"GPU {', '.join(gpus)}"
     threads = int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1))
     return f"CPU ({platform.machine()}), {threads} thread{'s' * (threads > 1)}"
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

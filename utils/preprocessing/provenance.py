@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import subprocess
 from datetime import UTC, datetime
 from typing import Any
@@ -53,7 +52,6 @@ def make_provenance(config: PreprocessConfig, input_hash: str, seconds: float) -
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 2),
         "commit": _commit(),
-        "python": platform.python_version(),
         "versions": installed_versions(_PACKAGES),
     }
 

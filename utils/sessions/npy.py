@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def open_npy(path: Path | str) -> np.ndarray:
         says (an interrupted copy or download); expected and found bytes are named.
     """
     path = Path(path)
-    shape, dtype, offset = _read_header(path)
+    shape, dtype, offset = _header_of(path)
     if dtype.hasobject:
         raise SessionError(f"{path} holds Python objects where numbers were expected")
     expected = offset + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -36,19 +37,25 @@ def open_npy(path: Path | str) -> np.ndarray:
 
 def npy_shape(path: Path | str) -> tuple[int, ...]:
     """Shape of the array in a ``.npy`` file, from its header."""
-    return _read_header(Path(path))[0]
+    return _header_of(Path(path))[0]
 
 
-def _read_header(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array in an open ``.npy`` file, which then stands at its data."""
+    version = np.lib.format.read_magic(file)
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _header_of(path: Path) -> tuple[tuple[int, ...], np.dtype, int]:
     try:
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read(file)
+            shape, dtype = read_header(file)
             return shape, dtype, file.tell()
     except FileNotFoundError:
         raise SessionNotFoundError(f"{path} does not exist") from None

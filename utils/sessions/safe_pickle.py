@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from utils.sessions.errors import SessionError, SessionNotFoundError
+from utils.sessions.npy import read_header
 
 _NUMPY_NAMES = {
     "_reconstruct": np.zeros(0).__reduce__()[0],
@@ -70,13 +71,7 @@ def load_object_npy(path: Path | str) -> Any:
 
 
 def _read_objects(file: BinaryIO) -> np.ndarray:
-    version = np.lib.format.read_magic(file)
-    read = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read(file)
+    shape, dtype = read_header(file)
     if not dtype.hasobject:
         file.seek(0)
         return np.load(file, allow_pickle=False)

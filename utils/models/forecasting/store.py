@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from utils.config import ConfigError
+from utils.environment import installed_versions
 from utils.models.forecasting.base import FittedOn, Forecaster
 from utils.models.forecasting.registry import build_forecaster
 
@@ -87,17 +86,6 @@ def load_model(folder: str | Path) -> Forecaster:
     return forecaster
 
 
-def versions() -> dict[str, str]:
-    """Versions of what shaped a saved model."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
 def _is_replaceable(folder: Path) -> bool:
     names = {item.name for item in folder.iterdir()} if folder.is_dir() else {"a file"}
     return not names or {"config.json", "weights.safetensors"} <= names
@@ -110,7 +98,7 @@ def _write_config(forecaster: Forecaster, fitted: FittedOn, path: Path) -> None:
         "settings": forecaster.config.model_dump(mode="json"),
         "fitted_on": fitted.model_dump(mode="json"),
         "scaler_method": (forecaster.scaler or {}).get("method"),
-        "versions": versions(),
+        "versions": installed_versions(PACKAGES),
     }
     path.write_text(json.dumps(content, indent=1) + "\n")
 
