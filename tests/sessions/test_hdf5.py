@@ -319,3 +319,25 @@ def test_another_machines_fresh_temporary_file_is_left_alone(path, contents):
     os.utime(foreign, (two_days_ago, two_days_ago))
     write_session_file(path, contents)
     assert not foreign.exists()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "times", "message"),
+    [
+        (np.full((3, 1), b"a"), np.arange(3.0), r"/activity must be numbers, found \|S1"),
+        (None, np.arange(3.0), "/activity must be numbers, found a group"),
+        (np.zeros((3, 1)), np.full(3, b"a"), "/timestamps must be numbers"),
+        (np.zeros((0, 3)), np.arange(0.0), "at least 2 frames expected, found 0"),
+    ],
+    ids=["text", "group", "text times", "empty"],
+)
+def test_hdf5_with_the_right_names_and_the_wrong_contents(tmp_path, matrix, times, message):
+    path = tmp_path / "wrong.h5"
+    with h5py.File(path, "w") as file:
+        file["timestamps"] = times
+        if matrix is None:
+            file.create_group("activity")
+        else:
+            file["activity"] = matrix
+    with pytest.raises(SessionError, match=message):
+        SessionFile(path)

@@ -320,11 +320,19 @@ def _layout_of(file: h5py.File, path: Path) -> int:
 
 
 def _check_shapes(matrix: h5py.Dataset, times: h5py.Dataset, path: Path) -> None:
+    for item in (matrix, times):
+        if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iuf":
+            found = item.dtype if isinstance(item, h5py.Dataset) else "a group"
+            raise SessionError(
+                f"{path}: HDF5 of another layout: {item.name} must be numbers, found {found}"
+            )
     if matrix.ndim != 2 or times.shape != (matrix.shape[0],):
         raise SessionError(
             f"{path}: {matrix.name} has shape {matrix.shape} and /timestamps {times.shape}; "
             "expected (time, neuron) and (time,); transpose a matrix that is (neuron, time)"
         )
+    if len(times) < 2:
+        raise SessionError(f"{path}: at least 2 frames expected, found {len(times)}")
 
 
 def _check_order(file: h5py.File, path: Path) -> None:
