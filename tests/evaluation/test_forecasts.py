@@ -134,7 +134,13 @@ def test_baselines_are_fitted_once_per_recording_and_forgotten_with_it(monkeypat
     score_forecasts(model, data)
     monkeypatch.setattr(module, "build_forecaster", None)  # any further fit would fail
     score_forecasts(model, data)
+    gc.collect()  # recordings of other tests
     held = len(module._fitted)
     del data, model
     gc.collect()
     assert len(module._fitted) == held - 1
+
+
+def test_a_score_needs_a_baseline(data):
+    with pytest.raises(ValueError, match="needs baselines.*persistence"):
+        score_forecasts(build_forecaster("mean").fit(data), data, baselines=())

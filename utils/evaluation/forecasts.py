@@ -147,6 +147,10 @@ def score_forecasts(
         The recording has no such block.
     """
     forecaster.check_data(data)
+    if not baselines:
+        raise ValueError(
+            f"score_forecasts needs baselines, e.g. {', '.join(BASELINES)}; found none"
+        )
     block = _block(data, split)
     errors = _errors(forecaster, block, stride)
     others = {name: _baseline_errors(name, data, block, stride) for name in baselines}

@@ -76,3 +76,11 @@ def test_no_windows_give_no_forecasts(data):
         3,
         2,
     )
+
+
+def test_arrays_are_no_windows(data):
+    activity = np.zeros((600, 2), np.float32)
+    with pytest.raises(TypeError, match="expects WindowData, found ndarray; make it with window_d"):
+        build_forecaster("mean").fit(activity)
+    with pytest.raises(TypeError, match="expects WindowData"):
+        build_forecaster("mean").fit(data).check_data(activity)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from utils.config import Config, validate_config
-
-if TYPE_CHECKING:
-    from utils.windows import WindowData
+from utils.windows import WindowData
 
 Array = np.ndarray | Tensor
 
@@ -70,6 +68,7 @@ class Forecaster(ABC):
 
     def fit(self, data: WindowData) -> Self:
         """Learn from the training windows; validation windows choose settings and stopping."""
+        self._check_kind(data)
         if len(data.train) == 0:
             raise DataMismatchError(
                 f"forecaster '{self.name}': the data hold no training window of {data.context} + "
@@ -122,6 +121,7 @@ class Forecaster(ABC):
     def check_data(self, data: WindowData) -> None:
         """Raise :class:`DataMismatchError` unless the model can forecast these windows."""
         fitted = self._fitted()
+        self._check_kind(data)
         if (data.context, data.horizon) != (fitted.context, fitted.horizon):
             raise DataMismatchError(
                 f"forecaster '{self.name}' was fitted on windows of {fitted.context} -> "
@@ -182,6 +182,13 @@ class Forecaster(ABC):
         if self.fitted_on is None:
             raise NotFittedError(f"forecaster '{self.name}' is not fitted; call fit(data) first")
         return self.fitted_on
+
+    def _check_kind(self, data: object) -> None:
+        if not isinstance(data, WindowData):
+            raise TypeError(
+                f"forecaster '{self.name}' expects WindowData, found {type(data).__name__}; make "
+                "it with window_data(activity, timestamps) or load_windows(session_file)"
+            )
 
     def _check_shape(self, past: Tensor) -> None:
         fitted = self._fitted()
