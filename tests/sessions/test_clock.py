@@ -24,6 +24,23 @@ def test_clock_is_the_fov_with_most_frames():
     assert clock.frame_rate == pytest.approx(RATE)
 
 
+def test_clock_starts_with_the_fov_that_is_scanned_first():
+    first, second = fov("FOV_00", 90, 0.0), fov("FOV_01", 100, 0.0243)
+    clock = common_clock([first, second])
+    np.testing.assert_allclose(clock.times[:90], first.timestamps)
+    values = np.zeros((90, 1), np.float32)
+    values[50:] = 1  # nothing of frame 50 may be seen before frame 50
+    good = np.ones(90, bool)
+    seen = resample_to_clock(values, first.timestamps, np.zeros(1), good, clock.times)
+    assert (seen[:50] == 0).all()
+    assert seen[50] == 1
+
+
+def test_a_fov_that_started_frames_before_the_others_does_not_move_the_clock():
+    clock = common_clock([fov("FOV_00", 90, -3.0), fov("FOV_01", 100, 0.0)])
+    assert clock.times[0] == 0
+
+
 def test_rate_is_that_of_the_median_step_despite_a_gap():
     times = np.concatenate([np.arange(50) / RATE, 100 + np.arange(50) / RATE])
     clock = common_clock([SimpleNamespace(fov_name="FOV_00", timestamps=times)])

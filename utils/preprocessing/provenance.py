@@ -15,7 +15,7 @@ from utils.environment import installed_versions
 from utils.paths import PROJECT
 from utils.preprocessing.config import PreprocessConfig
 
-RECIPE = 2  # raise it when the same config and recording give other contents than before
+RECIPE = 3  # raise it when the same config and recording give other contents than before
 _PROBED_FRAMES = 32  # rows of the traces that enter the fingerprint
 _PACKAGES = ("mesotwin", "numpy", "scipy", "numba", "h5py", "pandas")
 

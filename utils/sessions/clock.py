@@ -47,6 +47,9 @@ class Clock:
 def common_clock(fovs: Sequence[HasFrameTimes]) -> Clock:
     """The frame times of the FOV with most frames (the first one among equals).
 
+    They are moved to the start of the volume, that is to the FOV that is scanned first, so that
+    the value at frame ``i`` never rests on a sample of a later frame.
+
     Raises
     ------
     ValueError
@@ -56,7 +59,9 @@ def common_clock(fovs: Sequence[HasFrameTimes]) -> Clock:
         raise ValueError("the session has no field of view, so it has no clock")
     longest = max(fovs, key=lambda fov: len(fov.timestamps))
     times = checked_times(longest.timestamps, longest.fov_name)
-    return Clock(times, float(np.median(np.diff(times))), longest.fov_name)
+    interval = float(np.median(np.diff(times)))
+    leads = [float(times[0] - fov.timestamps[0]) for fov in fovs if len(fov.timestamps)]
+    return Clock(times - max(lead for lead in leads if lead < interval), interval, longest.fov_name)
 
 
 def checked_times(times: np.ndarray, name: str) -> np.ndarray:
