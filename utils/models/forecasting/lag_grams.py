@@ -67,7 +67,7 @@ def lag_grams(data: WindowData, split: WindowSplit, neurons: slice, centre: Tens
     first = int(starts[0])
     rows = slice(first, int(starts[-1]) + length)
     values = data.activity[rows, neurons].double().T - centre[:, None]  # (neuron, time)
-    for members, runs in _complete_runs(values.isfinite().numpy(), starts - first, length):
+    for members, runs in complete_runs(values.isfinite().numpy(), starts - first, length):
         for start, stop in runs:
             _add_run(grams, members, values[members, start : stop + length - 1], stop - start)
     return grams
@@ -97,10 +97,13 @@ def _correlation(run: Tensor, n_windows: int, n_lags: int) -> Tensor:
     return torch.fft.irfft(left.conj() * right, size)[:, :n_lags]
 
 
-def _complete_runs(
+def complete_runs(
     observed: np.ndarray, starts: np.ndarray, length: int
 ) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Groups of neurons with equal missing frames, and their runs of complete window starts."""
+    """Groups of neurons with equal missing frames, and their runs of complete window starts.
+
+    ``observed`` is (neuron, time), ``starts`` are sorted frames in it; runs are [start, stop).
+    """
     if observed.all():
         yield torch.arange(len(observed)), _runs(starts)
         return

@@ -15,6 +15,7 @@ FORECASTERS = {
     "train_mean": "utils.models.forecasting.simple:TrainMean",
     "linear": "utils.models.forecasting.linear:LinearForecaster",
     "ar16": "utils.models.forecasting.linear:Autoregression",
+    "population_ridge": "utils.models.forecasting.population:PopulationRidge",
     "informer": "utils.models.forecasting.informer:InformerForecaster",
 }
 

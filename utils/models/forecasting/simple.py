@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -66,18 +67,19 @@ def train_moments(data: WindowData) -> tuple[Tensor, Tensor]:
     """
     total = torch.zeros(data.n_neurons, dtype=torch.float64)
     count = torch.zeros_like(total)
-    for piece in _train_pieces(data):
+    for piece in train_pieces(data):
         total += piece.nan_to_num(0.0).sum(dim=0)
         count += piece.isfinite().sum(dim=0)
     count = count.clamp(min=1)
     mean = total / count
     squares = torch.zeros_like(total)
-    for piece in _train_pieces(data):
+    for piece in train_pieces(data):
         squares += (piece - mean).nan_to_num(0.0).square().sum(dim=0)
     return mean, (squares / count).sqrt()
 
 
-def _train_pieces(data: WindowData, frames: int = 1024):
+def train_pieces(data: WindowData, frames: int = 1024) -> Iterator[Tensor]:
+    """The training segments in bounded pieces, (time, neuron) float64, NaN where missing."""
     for start, stop in data.train.segments.tolist():
         for first in range(start, stop, frames):
             yield data.activity[first : min(first + frames, stop)].double()
