@@ -142,5 +142,5 @@ def test_baselines_are_fitted_once_per_recording_and_forgotten_with_it(monkeypat
 
 
 def test_a_score_needs_a_baseline(data):
-    with pytest.raises(ValueError, match="needs baselines.*persistence"):
+    with pytest.raises(ValueError, match=r"needs baselines.*persistence"):
         score_forecasts(build_forecaster("mean").fit(data), data, baselines=())
