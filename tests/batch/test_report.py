@@ -86,7 +86,7 @@ def test_it_is_one_file_that_loads_nothing(html):
 
 def test_it_warns_of_what_is_simulated_nominal_or_quick(html, outcomes):
     assert "<b>SIMULATED.</b>" in html
-    assert "10 Hz was given" in html
+    assert "10 Hz is assumed" in html
     assert "Quick run" not in html
     real = session(simulated=False, rate_is_nominal=False)
     html = write_report(record_pipeline("quick", real, outcomes, 1.0)).read_text()

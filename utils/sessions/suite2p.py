@@ -182,7 +182,7 @@ def _frame_rate(
     if rate is None:
         warnings.warn(
             f"{folder} does not tell its frame rate (no ops.npy), so time counts frames (1 Hz); "
-            "pass sampling_rate in Hz",
+            "pass sampling_rate (open_session: rate, command line: --rate) in Hz",
             UserWarning,
             stacklevel=4,
         )
