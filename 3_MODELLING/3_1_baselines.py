@@ -24,6 +24,8 @@
 # - **mean**: the mean of the context; **train_mean**: the mean of the training block.
 # - **linear**: a ridge map of each cell from its context to all frames ahead, in closed form.
 # - **ar16**: the same from the last 16 frames: the primary baseline.
+# - **population_ridge**: ar16 and the last frames of the leading components of all cells;
+#   validation decides whether, and how much, the population counts.
 
 # %% tags=["parameters"]
 session = "small"
@@ -32,7 +34,7 @@ overrides = []
 rate = None
 run_dir = ""
 seed = 0
-models = ["persistence", "mean", "train_mean", "linear", "ar16"]
+models = ["persistence", "mean", "train_mean", "linear", "ar16", "population_ridge"]
 
 # %%
 import matplotlib.pyplot as plt
@@ -88,7 +90,7 @@ board[["model", "source", "mse", "mae", "r2", "pearson", "event_f1", "n_blocks",
 # %% tags=["nbval-check-output"]
 print(f"{data.source} data, {data.n_neurons} cells, n = {len(data.test)} test windows")
 for row in board.itertuples():
-    print(f"{row.model:12} MSE {row.mse:.4f}  skill over the mean {row.over_mean_skill:+.3f}")
+    print(f"{row.model:16} MSE {row.mse:.4f}  skill over the mean {row.over_mean_skill:+.3f}")
 
 # %%
 show(

@@ -31,7 +31,7 @@ rate = None
 run_dir = ""
 seed = 0
 model_runs = []
-baselines = ["persistence", "mean", "train_mean", "linear", "ar16"]
+baselines = ["persistence", "mean", "train_mean", "linear", "ar16", "population_ridge"]
 
 # %%
 from pathlib import Path
@@ -101,7 +101,7 @@ show(
 # %% tags=["nbval-check-output"]
 print(f"{data.source} data, {data.n_neurons} cells, n = {len(data.test)} test windows")
 for row in board.itertuples():
-    print(f"{row.model:12} skill over the mean {row.over_mean_skill:+.3f}: {row.verdict}")
+    print(f"{row.model:16} skill over the mean {row.over_mean_skill:+.3f}: {row.verdict}")
 
 # %%
 for result in scores[: len(trained)] or scores[-1:]:

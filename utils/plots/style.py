@@ -44,9 +44,10 @@ MODEL_COLORS = {
     "train_mean": "#A6A6A6",
     "linear": SKY,
     "ar16": BLUE,
+    "population_ridge": GREEN,
     "informer": VERMILLION,
 }
-_OTHER_MODELS = (GREEN, PURPLE, ORANGE, BLACK, "#8C510A", "#5AAE61", "#762A83")
+_OTHER_MODELS = (PURPLE, ORANGE, BLACK, "#8C510A", "#5AAE61", "#762A83")
 
 BEHAVIOUR_COLORS = {
     "wheel": BLACK,
