@@ -26,7 +26,8 @@ def record_pipeline(
     name: str, session: SessionInput, outcomes: Mapping[str, Outcome], seconds: float
 ) -> Path:
     """Write the record of a pass through a pipeline; returns its folder."""
-    folder = pipelines_dir() / f"{session.label}_{hash_of(session.reference)[:6]}_{name}"
+    source = hash_of([session.reference, session.frame_rate])[:6]
+    folder = pipelines_dir() / f"{session.label}_{source}_{name}"
     folder.mkdir(parents=True, exist_ok=True)
     session.availability.to_csv(folder / "availability.csv", index=False)
     facts = ("reference", "label", "text", "simulated", "rate_is_nominal", "frame_rate")

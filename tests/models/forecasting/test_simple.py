@@ -84,3 +84,9 @@ def test_arrays_are_no_windows(data):
         build_forecaster("mean").fit(activity)
     with pytest.raises(TypeError, match="expects WindowData"):
         build_forecaster("mean").fit(data).check_data(activity)
+
+
+def test_a_list_of_windows_gives_numpy(data):
+    found = build_forecaster("mean").fit(data).predict(PAST.tolist())
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(found[0, 0], [4, 4])

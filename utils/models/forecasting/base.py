@@ -95,7 +95,7 @@ class Forecaster(ABC):
         -------
         (batch, horizon, neuron) float32 of the same kind as ``past`` (numpy or torch).
         """
-        is_numpy = isinstance(past, np.ndarray)
+        is_numpy = not isinstance(past, Tensor)
         values = torch.as_tensor(past, dtype=torch.float32)
         self._check_shape(values)
         observed = torch.isfinite(values)
