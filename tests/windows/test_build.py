@@ -79,6 +79,13 @@ def test_zscore_sees_the_training_block_alone():
     assert np.array_equal(again.scaler["scale"], data.scaler["scale"])
 
 
+def test_zscore_of_contexts_that_reach_back_is_that_of_the_training_block():
+    activity, times = recording()
+    data = window_data(activity, times, 10, 3, scale="zscore", reach_back=True)
+    assert np.allclose(data.scaler["offset"], activity[:420].mean(0), atol=1e-6)
+    assert np.allclose(data.scaler["scale"], activity[:420].std(0), atol=1e-6)
+
+
 def test_zscore_leaves_masked_frames_out():
     activity, times = recording()
     spoiled, mask = activity.copy(), np.ones(600, bool)

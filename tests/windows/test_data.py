@@ -120,6 +120,58 @@ def test_no_window_crosses_a_hole_a_bad_frame_or_a_border():
     assert np.flatnonzero(~passed).tolist() == [120, 400, *np.flatnonzero(data.split == UNUSED)]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_contexts_reach_back_into_earlier_blocks_and_nowhere_else(seed):
+    rng = np.random.default_rng(seed)
+    activity, times = recording(900)
+    split = np.full(900, UNUSED, np.int8)
+    borders = np.sort(rng.choice(np.arange(20, 880), 7, replace=False))
+    order = (TRAIN, PASSIVE, UNUSED, VALIDATION, TEST, TRAIN, TEST, VALIDATION)
+    for label, frames in zip(order, np.split(np.arange(900), borders)):
+        split[frames] = label
+    split[:40], split[-40:-20], split[-20:] = TRAIN, VALIDATION, TEST  # each holds a window
+    mask = rng.random(900) > 0.01
+    times[int(rng.integers(100, 800)) :] += 30.0
+    data = window_data(activity, times, 10, 3, split=split, frame_mask=mask, reach_back=True)
+    assert np.array_equal(data.split, split)  # no gap is made
+    sound = mask & (np.diff(times, prepend=times[0]) < 1)
+    for label, block in ((TRAIN, data.train), (VALIDATION, data.validation), (TEST, data.test)):
+        expected = [
+            start
+            for start in range(900 - 12)
+            if (split[start + 10 : start + 13] == label).all()
+            and (split[start : start + 10] <= label).all()
+            and mask[start]
+            and sound[start + 1 : start + 13].all()
+        ]
+        assert block.starts.tolist() == expected
+        own = np.concatenate([np.arange(*segment) for segment in block.segments])
+        assert np.array_equal(own, np.flatnonzero(mask & (split == label)))
+
+
+def test_without_holes_every_frame_of_a_later_block_is_forecast():
+    activity, times = recording()
+    data = window_data(activity, times, 10, 3, reach_back=True)
+    assert np.array_equal(data.split, np.repeat([TRAIN, VALIDATION, TEST], [420, 60, 120]))
+    assert (len(data.train), len(data.validation), len(data.test)) == (408, 58, 118)
+    assert data.validation.starts[0] == 410
+    assert data.validation.n_frames == 60  # its own: what a context borrows does not count
+    assert "contexts reach back" in repr(data)
+
+
+def test_missing_values_before_a_block_are_masked_in_the_contexts_that_reach_them():
+    activity, times = recording()
+    activity[412, 1] = np.nan
+    covariates = np.ones((600, 1))
+    covariates[418] = np.nan
+    data = window_data(activity, times, 10, 3, covariates=covariates, reach_back=True)
+    batch = data.validation.batch([0])
+    assert np.argwhere(~batch.past_mask[0].numpy()).tolist() == [[2, 1]]
+    assert np.argwhere(~batch.past_covariate_mask[0].numpy()).tolist() == [[8, 0]]
+    assert batch.past[0, 2, 1] == batch.past_covariates[0, 8, 0] == 0
+    assert data.test.batch([0]).past_mask is None
+
+
 def test_missing_values_arrive_as_zero_with_a_mask():
     activity, times = recording()
     activity[30, 2] = activity[41, 0] = np.nan

@@ -43,6 +43,7 @@ def window_data(
     covariate_names: Sequence[str] | None = None,
     source: str = "unknown",
     unit: str = "",
+    reach_back: bool = False,
 ) -> WindowData:
     """Cut plain arrays into contiguous train, validation and test blocks of windows.
 
@@ -61,6 +62,9 @@ def window_data(
     neurons : one row per column of the activity; default: column numbers as ``uuid``.
     source, unit : where the recording comes from (``"simulated"``, ``"ibl"``, ...) and the unit
         of the activity: shown in reprs and reports.
+    reach_back : a window belongs to the block that holds all its future frames, and its context
+        may lie in the frames before, also of an earlier block, as in benchmarks of time series.
+        No gaps are made then: use it where each block may know the past of all that it forecasts.
 
     Raises
     ------
@@ -69,14 +73,15 @@ def window_data(
         that cannot hold one window per block.
     """
     context, horizon = _frames("context", context), _frames("horizon", horizon)
+    gap = 0 if reach_back else context + horizon
     values = _as_float32("activity", activity)
     times = check_timestamps(timestamps)
     _check_length(values, times, context + horizon)
     good = _valid_frames(values, frame_mask)
     labels = (
-        split_by_blocks(times, fractions, context + horizon, valid=good)
+        split_by_blocks(times, fractions, gap, valid=good)
         if split is None
-        else widen_gaps(_check_labels(split, len(times)), context + horizon)
+        else widen_gaps(_check_labels(split, len(times)), gap)
     )
     columns, names = _check_covariates(covariates, covariate_names, len(times))
     scaler = None
@@ -96,6 +101,7 @@ def window_data(
             scaler=scaler,
             source=source,
             unit=unit,
+            reach_back=reach_back,
         ),
         "activity",
     )

@@ -1,8 +1,10 @@
 """Windows of a recording as batches: past frames in, future frames to forecast.
 
 A window is ``context`` past frames followed by ``horizon`` future frames, all inside one segment
-(no hole, no bad frame) of one block of the split. Nothing is cut in advance: a batch gathers its
-rows from one (time, neuron) tensor that may lie in memory or in a memory-mapped file.
+(no hole, no bad frame) of one block of the split. Where ``reach_back`` is set, the context may lie
+in what comes before the block: forecasts of the first frames of the test block then rest on the
+last ones of the validation block. Nothing is cut in advance: a batch gathers its rows from one
+(time, neuron) tensor that may lie in memory or in a memory-mapped file.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class WindowSplit:
     name: str
     data: WindowData
     segments: NDArray[np.int64]  # (n, 2) uninterrupted runs of frames, also those too short
+    read: NDArray[np.int64]  # (n, 2) the same with the contexts that reach back before them
     starts: Tensor  # (window,) int64
 
     def __len__(self) -> int:
@@ -76,14 +79,14 @@ class WindowSplit:
 
     @cached_property
     def has_missing(self) -> bool:
-        """Whether any activity of the block is missing; looked up once."""
-        return has_nan(self.data.activity, self.segments)
+        """Whether any activity that windows read is missing; looked up once."""
+        return has_nan(self.data.activity, self.read)
 
     @cached_property
     def has_missing_covariates(self) -> bool:
-        """Whether any covariate of the block is missing; looked up once."""
+        """Whether any covariate that windows read is missing; looked up once."""
         values = self.data.covariates
-        return values is not None and has_nan(values, self.segments)
+        return values is not None and has_nan(values, self.read)
 
     def batch(self, indices: ArrayLike | Tensor) -> WindowBatch:
         """The windows with the given numbers, each 0 .. len(split) - 1, in this order."""
@@ -147,6 +150,7 @@ class WindowData:
     source: str = "unknown"
     unit: str = ""
     stored_hash: str | None = None  # of the session file, where there is one
+    reach_back: bool = False  # contexts may lie before the block that holds the future
 
     def __post_init__(self) -> None:
         self.memory = BatchMemory()
@@ -189,9 +193,17 @@ class WindowData:
 
     def _split(self, label: int) -> WindowSplit:
         segments = find_segments(self.timestamps, self.frame_mask & (self.split == label))
-        fitting = [(a, b - self.window + 1) for a, b in segments.tolist() if b - a >= self.window]
+        read = self._with_contexts(segments, label) if self.reach_back else segments
+        fitting = [(a, b - self.window + 1) for a, b in read.tolist() if b - a >= self.window]
         starts = [torch.arange(a, b) for a, b in fitting] or [torch.empty(0, dtype=torch.int64)]
-        return WindowSplit(SPLIT_NAMES[label], self, segments, torch.cat(starts))
+        return WindowSplit(SPLIT_NAMES[label], self, segments, read, torch.cat(starts))
+
+    def _with_contexts(self, segments: NDArray[np.int64], label: int) -> NDArray[np.int64]:
+        """Segments that begin up to one context earlier, never in a hole or in a later block."""
+        usable = find_segments(self.timestamps, self.frame_mask & (self.split <= label))
+        around = np.searchsorted(usable[:, 0], segments[:, 0], side="right") - 1
+        first = np.maximum(segments[:, 0] - self.context, usable[around, 0])
+        return np.stack([first, segments[:, 1]], axis=1)
 
     def __repr__(self) -> str:
         rate = self.frame_rate
@@ -202,7 +214,8 @@ class WindowData:
             f"{self.n_neurons:,} neurons{unit} at {rate:.2f} Hz",
             f"  window: {self.context} -> {self.horizon} frames "
             f"({self.context / rate:.1f} s -> {self.horizon / rate:.1f} s), "
-            f"{len(self.covariate_names)} covariates",
+            f"{len(self.covariate_names)} covariates"
+            + (", contexts reach back" if self.reach_back else ""),
         ]
         for block in self.splits:
             lines.append(

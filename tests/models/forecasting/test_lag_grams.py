@@ -6,13 +6,24 @@ import numpy as np
 import pytest
 import torch
 
+from tests.models.forecasting.conftest import world_activity, world_times
 from utils.models.forecasting import lag_grams as module
 from utils.models.forecasting.lag_grams import lag_grams, neuron_chunks
 from utils.windows import window_data
 
 
+@pytest.fixture(params=["gaps", "contexts reach back"])
+def windows_of_the_world(request, world):
+    if request.param == "gaps":
+        return world
+    activity = world_activity()
+    activity[1670:1675, 2] = np.nan  # in contexts of validation windows, before their block
+    return window_data(activity, world_times(), 24, 6, reach_back=True)
+
+
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_equal_to_the_sums_over_complete_windows(world, split):
+def test_equal_to_the_sums_over_complete_windows(windows_of_the_world, split):
+    world = windows_of_the_world
     centre = torch.full((world.n_neurons,), 1.5, dtype=torch.float64)
     block = getattr(world, split)
     grams = lag_grams(world, block, slice(0, world.n_neurons), centre)

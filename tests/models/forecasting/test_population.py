@@ -106,6 +106,18 @@ def test_squared_error_equals_the_sum_over_windows(world, projection):
     assert sum(squared_error(group, maps) for group in groups) == pytest.approx(expected, 1e-9)
 
 
+def test_moments_of_contexts_that_reach_back_are_those_of_their_windows(world, projection):
+    data = window_data(world.activity, world.timestamps, 24, 6, reach_back=True)
+    x, y = explicit(data, data.test, projection, 0)
+    assert len(x) == len(data.test) > len(world.test)
+    (group,) = streamed(data, data.test, projection)
+    inputs = torch.cat([group.mean[0, :OWN], group.shared_mean])
+    torch.testing.assert_close(inputs, x.mean(dim=0))
+    xc, yc = x - x.mean(dim=0), y - y.mean(dim=0)
+    torch.testing.assert_close(group.covariance[0, :OWN, OWN:], xc[:, :OWN].T @ yc / len(x))
+    torch.testing.assert_close(group.cross[0, OWN:], yc.T @ xc[:, OWN:] / len(x))
+
+
 def test_forecast_uses_the_maps_and_the_components(world):
     """The model as a whole against its explicit design matrix, on windows without holes."""
     settings = {"components": [3], "own_ridge": [0.02], "shared_ridge": [0.05]}
