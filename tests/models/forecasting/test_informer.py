@@ -30,6 +30,7 @@ def with_covariates(shift: float = 0.0):
 def network_of(model, data):
     model._remember(data)
     network = model._build()
+    network.prepare(data)
     return network
 
 
@@ -66,19 +67,19 @@ def test_decoder_sees_zeros_for_the_horizon(world):
     assert not seen[0][:, -6:].any()
 
 
-def test_training_starts_close_to_the_skip_forecast(world):
-    model = small(skip="linear")
-    network = network_of(model, world)
-    model.network = network
-    model._prepare(world)
-    network.eval()
+@pytest.mark.parametrize(
+    ("skip", "name", "settings"),
+    [("linear", "linear", {"lags": [16, 24]}), ("population", "population_ridge", {})],
+)
+def test_training_starts_close_to_the_skip_forecast(world, skip, name, settings):
+    network = network_of(small(skip=skip), world).eval()
     past = world.test.batch(torch.arange(20)).past
-    linear = build_forecaster("linear", lags=[16, 24]).fit(world).predict(past)
+    linear = build_forecaster(name, **settings).fit(world).predict(past)
     deviation = network.neurons.deviation
     assert ((network(past, None, None).location - linear).abs() < 0.3 * deviation).all()
 
 
-@pytest.mark.parametrize("skip", ["none", "last", "mean", "linear"])
+@pytest.mark.parametrize("skip", ["none", "last", "mean", "linear", "population"])
 def test_learns_more_than_the_train_mean(world, skip):
     trainer = {**QUICK, "max_epochs": 4, "stride": 1, "learning_rate": 3e-3}
     model = small(skip=skip, trainer=trainer).fit(world)
@@ -101,19 +102,6 @@ def test_silent_neuron_is_forecast_as_silent(world):
     past = world.test.batch(torch.arange(10)).past
     spread = model.network.neurons.deviation[3]
     assert ((model.predict(past)[:, :, 3] - 0.5).abs() < 2 * spread).all()
-
-
-def test_student_t_distribution_is_on_the_scale_of_the_data(world):
-    trainer = {**QUICK, "max_epochs": 3, "stride": 1}
-    model = small(head="student_t", trainer=trainer).fit(world)
-    batch = world.test.batch(torch.arange(60))
-    distribution = model.predict_distribution(batch.past)
-    torch.testing.assert_close(distribution.mean, model.predict(batch.past))
-    z = (batch.future - distribution.mean) / distribution.stddev
-    active = [n for n in range(10) if n != 3]
-    assert 0.5 < z[:, :, active].std() < 1.5
-    with pytest.raises(ValueError, match="head='student_t'"):
-        small().fit(world).predict_distribution(batch.past)
 
 
 def test_covariates_are_used_and_asked_for():

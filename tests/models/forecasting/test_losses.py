@@ -9,7 +9,6 @@ from utils.models.forecasting.losses import (
     SCALE_RANGE,
     event_weights,
     scale_penalty,
-    student_t_loss,
     weighted_mean,
 )
 
@@ -37,26 +36,3 @@ def test_penalty_pushes_the_scale_back_into_its_range(scale, sign):
     log_scale = torch.tensor(scale).log().requires_grad_()
     scale_penalty(log_scale).backward()
     assert log_scale.grad.sign() == sign
-
-
-def test_likelihood_alone_shrinks_the_scale_of_a_silent_neuron_and_the_penalty_stops_it():
-    def fitted(weight):
-        log_scale = torch.zeros(1, requires_grad=True)
-        optimizer = torch.optim.SGD([log_scale], lr=0.05)
-        for _ in range(400):
-            optimizer.zero_grad()
-            silent = torch.zeros(1)
-            loss = student_t_loss(silent, log_scale, torch.tensor([4.0]), silent)
-            (loss + weight * scale_penalty(log_scale)).sum().backward()
-            optimizer.step()
-        return log_scale.exp().item()
-
-    assert fitted(0.0) < 1e-6
-    assert SCALE_RANGE[0] / 3 < fitted(1.0) < SCALE_RANGE[1]
-
-
-def test_student_t_loss_is_the_negative_log_density():
-    loss = student_t_loss(
-        torch.tensor(0.5), torch.tensor(0.0), torch.tensor(3.0), torch.tensor(0.5)
-    )
-    assert loss.exp().item() == pytest.approx(1 / 0.36755259694, rel=1e-5)

@@ -95,22 +95,10 @@ class Forecaster(ABC):
         -------
         (batch, horizon, neuron) float32 of the same kind as ``past`` (numpy or torch).
         """
-        is_numpy = not isinstance(past, Tensor)
-        values = torch.as_tensor(past, dtype=torch.float32)
-        self._check_shape(values)
-        observed = torch.isfinite(values)
-        if mask is not None:
-            mask = torch.as_tensor(mask, dtype=torch.bool, device=values.device)
-            self._check_beside("mask", mask, values, values.shape[2])
-            observed &= mask
-        complete = bool(observed.all())
-        values = values if complete else torch.where(observed, values, 0.0)
-        if covariates is not None:
-            covariates = torch.as_tensor(covariates, dtype=torch.float32)
-            self._check_beside("covariates", covariates, values, covariates.shape[-1])
+        inputs, is_numpy = self._inputs(past, covariates, mask)
         with torch.no_grad():
-            future = self._forecast(values, None if complete else observed, covariates)
-        return future.cpu().numpy() if is_numpy else future.to(values.device)
+            future = self._forecast(*inputs)
+        return future.cpu().numpy() if is_numpy else future.to(inputs[0].device)
 
     def save(self, folder: str | Path) -> Path:
         """Keep the fitted model in a folder; :func:`load_model` brings it back."""
@@ -156,6 +144,25 @@ class Forecaster(ABC):
 
         Missing covariates are NaN.
         """
+
+    def _inputs(
+        self, past: Array, covariates: Array | None, mask: Array | None
+    ) -> tuple[tuple[Tensor, Tensor | None, Tensor | None], bool]:
+        """What :meth:`_forecast` takes, checked, and whether ``past`` is a numpy array."""
+        is_numpy = not isinstance(past, Tensor)
+        values = torch.as_tensor(past, dtype=torch.float32)
+        self._check_shape(values)
+        observed = torch.isfinite(values)
+        if mask is not None:
+            mask = torch.as_tensor(mask, dtype=torch.bool, device=values.device)
+            self._check_beside("mask", mask, values, values.shape[2])
+            observed &= mask
+        complete = bool(observed.all())
+        values = values if complete else torch.where(observed, values, 0.0)
+        if covariates is not None:
+            covariates = torch.as_tensor(covariates, dtype=torch.float32)
+            self._check_beside("covariates", covariates, values, covariates.shape[-1])
+        return (values, None if complete else observed, covariates), is_numpy
 
     def _arrays(self) -> dict[str, Tensor]:
         return {name: getattr(self, name) for name in self.learnt}

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import StudentT
 
-SCALE_RANGE = (0.05, 5.0)  # of a Student-t scale, in units of the neuron's deviation
+SCALE_RANGE = (0.05, 5.0)  # of a predicted scale, in units of the neuron's deviation
 
 
 def weighted_mean(values: Tensor, weights: Tensor, mask: Tensor | None) -> Tensor:
@@ -23,11 +22,6 @@ def weighted_mean(values: Tensor, weights: Tensor, mask: Tensor | None) -> Tenso
 def event_weights(future: Tensor, threshold: Tensor, weight: float) -> Tensor:
     """``weight`` for entries above their neuron's threshold, 1 for all others."""
     return torch.where(future > threshold, weight, 1.0)
-
-
-def student_t_loss(location: Tensor, log_scale: Tensor, freedom: Tensor, future: Tensor) -> Tensor:
-    """Negative log likelihood of each entry."""
-    return -StudentT(freedom, location, log_scale.exp(), validate_args=False).log_prob(future)
 
 
 def scale_penalty(log_scale: Tensor) -> Tensor:

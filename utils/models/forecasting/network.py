@@ -1,16 +1,33 @@
-"""Forecasters that are trained by gradient: a torch network inside the common interface."""
+"""Forecasters that are trained by gradient: a torch network inside the common interface.
+
+A model is a :class:`ForecastModule` with one method, ``core``: standardised past to outputs. What
+all models share lives here: scaling, covariates, the simple forecast that is corrected, the head
+with its distribution and loss, training, saving and prediction in pieces.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 import lightning
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.base import Forecaster, ForecasterConfig
+from utils.models.forecasting.base import Array, Forecaster, ForecasterConfig, observed_mean
+from utils.models.forecasting.heads import Forecast, HeadKind, PointLoss, make_head
+from utils.models.forecasting.losses import event_weights, weighted_mean
+from utils.models.forecasting.parts import (
+    SMALLEST_DEVIATION,
+    Skip,
+    SkipKind,
+    Standardiser,
+    channel_moments,
+)
+from utils.models.forecasting.simple import train_moments
 from utils.training import ForecastTask, TrainerConfig, TrainingResult, fit_task
 from utils.training.config import choose_device
 from utils.training.fit import quiet_lightning
@@ -26,18 +43,129 @@ class NetworkConfig(ForecasterConfig):
     """Settings that all trained forecasters share."""
 
     trainer: TrainerConfig = TrainerConfig()
+    normalise: Literal["train", "window", "none"] = Field(
+        "train",
+        description="inputs in units of the neuron's training block, of the window itself "
+        "(reversible instance normalisation, with skip=mean), or as they are",
+    )
+    skip: SkipKind = Field("linear", description="the simple forecast that the network corrects")
+    covariates: bool = Field(
+        False, description="past behaviour and stimulus as further inputs, where the data hold them"
+    )
+    head: HeadKind = "point"
+    loss: PointLoss = Field("squared", description="of the point head")
+    event_weight: float = Field(1.0, ge=1, description="weight of entries that are events")
+    event_deviations: float = Field(2.0, description="an event exceeds the mean by so many sd")
+    scale_penalty: float = Field(
+        1.0, ge=0, description="holds the scale of a gaussian or student_t head in bounds"
+    )
+
+
+class Sizes(NamedTuple):
+    """What a network is built for."""
+
+    context: int
+    horizon: int
+    n_neurons: int
+    n_covariates: int
+
+
+class ForecastModule(nn.Module, ABC):
+    """(batch, context, neuron) -> :class:`~utils.models.forecasting.heads.Forecast`."""
+
+    def __init__(self, config: NetworkConfig, sizes: Sizes) -> None:
+        super().__init__()
+        self.config, self.sizes = config, sizes
+        per_neuron = config.normalise == "train"
+        self.neurons = Standardiser(sizes.n_neurons if per_neuron else 1)
+        self.behaviour = Standardiser(sizes.n_covariates) if sizes.n_covariates else None
+        self.skip = Skip(config.skip, sizes.context, sizes.horizon)
+        self.head = make_head(config.head, config.loss)
+
+    @abstractmethod
+    def core(self, inputs: Tensor, covariates: Tensor | None) -> Tensor:
+        """What the model is.
+
+        (batch, context, neuron) standardised, 0 where missing; (batch, context, covariate)
+        likewise, or None -> (batch, horizon, neuron, ``self.head.n_outputs``), in the units of
+        the inputs.
+        """
+
+    def prepare(self, data: WindowData) -> None:
+        """Take statistics, and the forecast to correct, from the training block."""
+        mean, deviation = train_moments(data)
+        if self.config.normalise != "train":  # one level and scale, which fit any neuron
+            mean, deviation = mean.mean()[None], deviation.square().mean().sqrt()[None]
+        self.neurons.prepare(mean, deviation)
+        self.skip.prepare(data)
+        if self.behaviour is not None:
+            self.behaviour.prepare(*channel_moments(data.covariates, data.train.segments))
+
+    def forward(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Forecast:
+        """Forecast the horizon of each window in one pass that never sees the future."""
+        level, scale = self._units(past, mask)
+        inputs = (past - level) / scale
+        if mask is not None:
+            inputs = inputs * mask
+        outputs = self.core(inputs, self._standardised(covariates)).float()
+        base = self.skip(past, mask, covariates)
+        if self.config.skip == "none":
+            base = base + self.neurons.mean
+        return Forecast(base, scale, outputs)
+
+    def point(self, output: Forecast) -> Tensor:
+        """The expected value, (batch, horizon, neuron)."""
+        return self.head.point(output)
+
+    def loss(self, output: Forecast, future: Tensor, mask: Tensor | None) -> Tensor:
+        """Mean over the observed entries; events may weigh more than the rest."""
+        scale = self.neurons
+        threshold = scale.mean + self.config.event_deviations * scale.deviation
+        weights = event_weights(future, threshold, self.config.event_weight)
+        losses = self.head.losses(output, future, scale.typical)
+        penalty = self.config.scale_penalty * self.head.penalty(output)
+        return weighted_mean(losses, weights, mask) + penalty
+
+    def _units(self, past: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Level and scale of the inputs; both broadcast over (batch, time, neuron)."""
+        if self.config.normalise == "train":
+            return self.neurons.mean, self.neurons.deviation
+        if self.config.normalise == "none":
+            return self.neurons.mean, self.neurons.typical
+        level = observed_mean(past, mask)
+        distance = past - level if mask is None else (past - level) * mask
+        spread = observed_mean(distance.square(), mask)
+        floor = SMALLEST_DEVIATION * self.neurons.typical
+        return level, (spread + floor**2).sqrt()
+
+    def _standardised(self, covariates: Tensor | None) -> Tensor | None:
+        if self.behaviour is None:
+            return None
+        wanted = self.sizes.n_covariates
+        if covariates is None:
+            raise ValueError("this model was fitted with covariates: give them to predict")
+        if covariates.shape[2] != wanted:
+            raise ValueError(
+                f"this model was fitted with {wanted} covariate{'s' * (wanted != 1)}, found "
+                f"{covariates.shape[2]}"
+            )
+        return self.behaviour(covariates).nan_to_num(0.0)
 
 
 class NetworkForecaster(Forecaster):
-    """A forecaster whose network follows :class:`utils.training.task.ForecastNetwork`.
-
-    A model implements ``_build`` (an untrained network for known sizes) and ``_prepare``
-    (statistics of the training block, kept in buffers of the network).
-    """
+    """A forecaster whose ``Module`` is trained on windows."""
 
     Config = NetworkConfig
-    network: nn.Module
+    Module: ClassVar[type[ForecastModule]]
+    channel_independent: ClassVar[bool] = False  # each neuron is forecast from itself, one way
+    network: ForecastModule
     training: TrainingResult | None = None
+
+    @property
+    def transfers(self) -> bool:
+        """Whether nothing in the fitted network belongs to a certain neuron."""
+        fits_any = self.config.normalise != "train" and self.config.skip in ("none", "last", "mean")
+        return self.channel_independent and fits_any
 
     def fit(self, data: WindowData, *, folder: Path | None = None, resume: bool = False) -> Self:
         """Train on the training windows and keep the weights of the best validation epoch.
@@ -50,13 +178,48 @@ class NetworkForecaster(Forecaster):
         self._logs = (folder, resume)
         return super().fit(data)
 
+    def predict_quantiles(
+        self,
+        past: Array,
+        levels: Sequence[float],
+        covariates: Array | None = None,
+        mask: Array | None = None,
+    ) -> Array:
+        """Quantiles of the predictive distribution; arguments as of :meth:`predict`.
+
+        Returns (batch, horizon, neuron, level), the kind of ``past``.
+
+        Raises
+        ------
+        ValueError
+            The model has a point head, or a level is not between 0 and 1.
+        """
+        if not self.is_probabilistic:
+            raise ValueError(
+                f"this {self.name} has a point head, which has no quantiles; fit one with "
+                "head='gaussian', 'student_t' or 'quantile'"
+            )
+        if not all(0 < level < 1 for level in levels):
+            raise ValueError(f"levels must lie between 0 and 1, found {list(levels)}")
+        inputs, is_numpy = self._inputs(past, covariates, mask)
+        with torch.no_grad():
+            parts = [self.network.head.quantiles(f, levels) for f in self._forecasts(*inputs)]
+        found = torch.cat(parts) if parts else inputs[0].new_zeros(0)
+        found = found.reshape(len(inputs[0]), -1, inputs[0].shape[2], len(levels))
+        return found.cpu().numpy() if is_numpy else found.to(inputs[0].device)
+
+    @property
+    def is_probabilistic(self) -> bool:
+        """Whether the head gives a distribution."""
+        return self.config.head != "point"
+
     def _fit(self, data: WindowData) -> None:
         trainer: TrainerConfig = self.config.trainer
         folder, resume = self._logs
         with quiet_lightning():
             lightning.seed_everything(trainer.seed, workers=True, verbose=False)
         self.network = self._build()
-        self._prepare(data)
+        self.network.prepare(data)
         task = ForecastTask(self.network, trainer)
         train = WindowLoader(
             data.train,
@@ -71,24 +234,28 @@ class NetworkForecaster(Forecaster):
         self.training = fit_task(task, train, validation, trainer, folder=folder, resume=resume)
         self._ready()
 
-    @abstractmethod
-    def _build(self) -> nn.Module:
+    def _build(self) -> ForecastModule:
         """An untrained network for the sizes in ``self.fitted_on``."""
-
-    @abstractmethod
-    def _prepare(self, data: WindowData) -> None:
-        """Fill the network's buffers with statistics of the training block."""
+        seen = self._fitted()
+        n_covariates = len(seen.covariate_names) if self.config.covariates else 0
+        return self.Module(
+            self.config, Sizes(seen.context, seen.horizon, seen.n_neurons, n_covariates)
+        )
 
     def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
+        forecasts = self._forecasts(past, mask, covariates)
+        futures = [self.network.point(forecast).float() for forecast in forecasts]
+        if not futures:
+            return past.new_zeros(0, self._fitted().horizon, past.shape[2])
+        return torch.cat(futures)
+
+    def _forecasts(
+        self, past: Tensor, mask: Tensor | None, covariates: Tensor | None
+    ) -> Iterator[Forecast]:
         device = next(self.network.parameters()).device
         parts = (part if part is None else part.to(device) for part in (past, mask, covariates))
-        pieces = zip(*(_pieces(part, len(past)) for part in parts))
-        futures = [self.network.point(self.network(*piece)).float() for piece in pieces]
-        return (
-            torch.cat(futures)
-            if futures
-            else past.new_zeros(0, self._fitted().horizon, past.shape[2])
-        )
+        for piece in zip(*(_pieces(part, len(past)) for part in parts)):
+            yield self.network(*piece)
 
     def _arrays(self) -> dict[str, Tensor]:
         return {name: value.cpu() for name, value in self.network.state_dict().items()}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from utils.models.forecasting.base import fill_missing, last_observed, observed_mean
+from utils.models.forecasting.base import Forecaster, last_observed, observed_mean
 from utils.models.forecasting.linear import LinearForecaster
+from utils.models.forecasting.population import PopulationRidge
 
 if TYPE_CHECKING:
     from utils.windows import WindowData
 
-SkipKind = Literal["none", "last", "mean", "linear"]
+SkipKind = Literal["none", "last", "mean", "linear", "population"]
 
 SMALLEST_DEVIATION = 0.1  # of the typical one: a silent neuron must not be blown up
 
@@ -42,34 +44,54 @@ class Standardiser(nn.Module):
 
 
 class Skip(nn.Module):
-    """The simple forecast that a network corrects: train mean, last value, mean or linear."""
+    """The simple forecast that a network corrects.
 
-    def __init__(self, kind: SkipKind, context: int, horizon: int, n_neurons: int) -> None:
+    ``none`` is zero, ``last`` and ``mean`` keep the last value or the mean of the context;
+    ``linear`` and ``population`` are fitted in closed form (per-neuron linear map, population
+    ridge) and frozen: their arrays are buffers, so they are saved and moved with the network.
+    """
+
+    def __init__(self, kind: SkipKind, context: int, horizon: int) -> None:
         super().__init__()
-        self.kind = kind
-        self.horizon = horizon
-        self.register_buffer("level", torch.zeros(n_neurons))
-        if kind == "linear":
-            self.register_buffer("weight", torch.zeros(n_neurons, horizon, context))
-            self.register_buffer("bias", torch.zeros(n_neurons, horizon))
+        self.kind, self.horizon = kind, horizon
+        self.model = _fitted_skip(kind, context)
 
-    def prepare(self, data: WindowData, level: Tensor) -> None:
-        """Fit the linear forecast in closed form; ``level`` is the train mean."""
-        self.level.copy_(level)
-        if self.kind == "linear":
-            linear = LinearForecaster(lags=[16, data.context]).fit(data)
-            self.weight[:, :, -linear.weight.shape[2] :] = linear.weight
-            self.bias.copy_(linear.bias)
+    def prepare(self, data: WindowData) -> None:
+        """Fit on the training block."""
+        if self.model is not None:
+            self._keep(self.model.fit(data)._arrays())
 
-    def forward(self, past: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
         """(batch, context, neuron) -> (batch, horizon, neuron)."""
-        if self.kind == "linear":
-            filled = fill_missing(past, mask)
-            return torch.einsum("bln,nhl->bhn", filled, self.weight) + self.bias.T
+        if self.model is not None:
+            return self.model._forecast(past, mask, covariates)
         if self.kind == "none":
-            return self.level.expand(len(past), self.horizon, -1)
+            return past.new_zeros(len(past), self.horizon, past.shape[2])
         flat = last_observed(past, mask) if self.kind == "last" else observed_mean(past, mask)
         return flat.expand(-1, self.horizon, -1)
+
+    def _keep(self, arrays: dict[str, Tensor]) -> None:
+        for name, values in arrays.items():
+            self.register_buffer(name, values)
+        self.model._restore(dict(self.named_buffers()))
+
+    def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> Skip:
+        super()._apply(function, recurse)
+        if len(list(self.buffers())):  # the closed-form model computes where the network does
+            self.model._restore(dict(self.named_buffers()))
+        return self
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        names = [name for name in state if name.startswith(prefix)]
+        if names:  # how many lags and components there are was chosen when fitting
+            self._keep({name.removeprefix(prefix): state[name] for name in names})
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+def _fitted_skip(kind: SkipKind, context: int) -> Forecaster | None:
+    if kind == "linear":
+        return LinearForecaster(lags=[16, context])
+    return PopulationRidge() if kind == "population" else None
 
 
 def channel_moments(values: Tensor, segments: np.ndarray) -> tuple[Tensor, Tensor]:

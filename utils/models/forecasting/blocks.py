@@ -1,0 +1,81 @@
+"""Layers that several networks are made of; attention is the fused one of torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+class Attention(nn.Module):
+    """Multi-head attention of ``x`` to ``context`` (to itself where none is given)."""
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"d_model {d_model} must be a multiple of n_heads {n_heads}")
+        self.n_heads, self.dropout = n_heads, dropout
+        self.query = nn.Linear(d_model, d_model)
+        self.key_value = nn.Linear(d_model, 2 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """(batch, token, d_model), (batch, other token, d_model) -> (batch, token, d_model)."""
+        key, value = self.key_value(x if context is None else context).chunk(2, dim=-1)
+        query, key, value = (
+            part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (batch, head, token, width)
+            for part in (self.query(x), key, value)
+        )
+        mixed = scaled_dot_product_attention(
+            query, key, value, dropout_p=self.dropout * self.training
+        )
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class TransformerLayer(nn.Module):
+    """Attention and a feed-forward network, each added to its input and then normalised."""
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        ffn_dim: int,
+        dropout: float = 0.0,
+        norm: Literal["layer", "batch"] = "layer",
+    ) -> None:
+        super().__init__()
+        self.attention = Attention(d_model, n_heads, dropout)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(d_model, ffn_dim),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(ffn_dim, d_model),
+        )
+        make_norm = nn.LayerNorm if norm == "layer" else TokenBatchNorm
+        self.norms = nn.ModuleList(make_norm(d_model) for _ in range(2))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """(batch, token, d_model) -> the same shape."""
+        x = self.norms[0](x + self.dropout(self.attention(x, context)))
+        return self.norms[1](x + self.dropout(self.feed_forward(x)))
+
+
+class TokenBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of each feature over batch and tokens, as in PatchTST."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, token, feature) -> the same shape."""
+        return super().forward(x.flatten(0, -2)).view_as(x)
+
+
+def sinusoids(length: int, d_model: int) -> Tensor:
+    """Fixed position code of Vaswani et al. (2017): (length, d_model)."""
+    place = torch.arange(length)[:, None]
+    rates = torch.exp(-torch.arange(0, d_model, 2) * (torch.log(torch.tensor(1e4)) / d_model))
+    code = torch.zeros(length, d_model)
+    code[:, 0::2] = torch.sin(place * rates)
+    code[:, 1::2] = torch.cos(place * rates[: d_model // 2])
+    return code
