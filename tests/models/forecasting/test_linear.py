@@ -115,6 +115,17 @@ def test_chunks_of_neurons_change_nothing(world, monkeypatch):
     torch.testing.assert_close(whole.bias, parts.bias)
 
 
+def test_long_contexts_are_solved_in_several_threads_as_in_one():
+    activity = np.random.default_rng(0).standard_normal((1500, 4)).astype(np.float32)
+    data = window_data(activity, np.arange(1500) / 5, 240, 4, (0.5, 0.25, 0.25))
+    maps = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        maps.append(build_forecaster("linear", ridge=[0.1]).fit(data).weight)
+    torch.set_num_threads(1)
+    torch.testing.assert_close(*maps)
+
+
 def test_silent_and_never_observed_neurons_get_their_mean():
     activity = np.random.default_rng(0).standard_normal((900, 3)).astype(np.float32)
     activity[:, 1], activity[:, 2] = 0.25, np.nan

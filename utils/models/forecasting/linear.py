@@ -139,7 +139,8 @@ class LinearForecaster(Forecaster):
         usable = (grams.count >= mean.shape[1]) & (variance > 1e-12)
         penalty = torch.where(usable, ridge * variance, 1.0)[:, None, None]
         identity = torch.eye(lag, dtype=torch.float64)
-        weight = torch.linalg.solve(inner + penalty * identity, cross).mT
+        # Positive definite: faster than LU, which fails for long contexts in several threads.
+        weight = torch.cholesky_solve(cross, torch.linalg.cholesky(inner + penalty * identity)).mT
         weight = weight * usable[:, None, None]
         bias = mean[:, context:] - torch.einsum("nhl,nl->nh", weight, mean[:, inputs])
         return weight, bias
