@@ -116,8 +116,8 @@ def test_chunks_of_neurons_change_nothing(world, monkeypatch):
 
 
 def test_long_contexts_are_solved_in_several_threads_as_in_one():
-    activity = np.random.default_rng(0).standard_normal((1500, 4)).astype(np.float32)
-    data = window_data(activity, np.arange(1500) / 5, 240, 4, (0.5, 0.25, 0.25))
+    activity = np.random.default_rng(0).standard_normal((2400, 4)).astype(np.float32)
+    data = window_data(activity, np.arange(2400) / 5, 240, 4, (0.5, 0.25, 0.25))
     maps = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
