@@ -6,11 +6,15 @@ import pytest
 
 from utils.config import ConfigError, load_config
 from utils.models.forecasting import (
+    FORECASTERS,
+    Forecaster,
     ForecastingConfig,
     available_forecasters,
     build_forecaster,
     configured,
     forecaster_class,
+    load_model,
+    register_forecaster,
 )
 from utils.paths import EXPERIMENTS
 
@@ -63,3 +67,46 @@ def test_overrides_reach_the_model():
 def test_wrong_overrides_are_named(override, message):
     with pytest.raises(ConfigError, match=message):
         load_config("forecasting", [override], ForecastingConfig)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    for name in list(FORECASTERS):
+        monkeypatch.setitem(FORECASTERS, name, FORECASTERS[name])
+    yield FORECASTERS
+    FORECASTERS.pop("halfway", None)
+
+
+def make_own():
+    class Halfway(Forecaster):
+        name = "halfway"
+
+        def _fit(self, data):
+            pass
+
+        def _forecast(self, past, mask, covariates):
+            return past[:, -1:].repeat(1, self.fitted_on.horizon, 1) / 2
+
+    return Halfway
+
+
+def test_own_model_is_built_saved_and_loaded_by_name(world, registry, tmp_path):
+    assert register_forecaster(make_own()).name == "halfway"
+    register_forecaster(make_own())  # the cell was executed again
+    model = build_forecaster("halfway").fit(world)
+    model.save(tmp_path / "model")
+    past = world.test.batch([0]).past
+    assert (load_model(tmp_path / "model").predict(past)[:, 0] == past[:, -1] / 2).all()
+
+
+def test_own_model_needs_a_free_name_and_the_right_base(registry):
+    taken = make_own()
+    taken.name = "ar16"
+    with pytest.raises(ConfigError, match="'ar16' is taken"):
+        register_forecaster(taken)
+    nameless = make_own()
+    nameless.name = "my model"
+    with pytest.raises(ConfigError, match="class attribute name"):
+        register_forecaster(nameless)
+    with pytest.raises(ConfigError, match="subclass of Forecaster"):
+        register_forecaster(dict)

@@ -13,6 +13,7 @@ from utils.models.forecasting.registry import (
     available_forecasters,
     build_forecaster,
     forecaster_class,
+    register_forecaster,
 )
 from utils.models.forecasting.store import ModelFolderError, load_model
 
@@ -31,5 +32,6 @@ __all__ = [
     "configured",
     "forecaster_class",
     "load_model",
+    "register_forecaster",
     "write_predictions",
 ]
