@@ -250,11 +250,13 @@ def test_guard_finds_what_cannot_be_tested(tmp_path, code):
     assert "is not testable" in "; ".join(guard_faults(source))
 
 
-def test_guard_wants_the_contract_parameters(tmp_path):
-    source = write(tmp_path, GOOD.replace('session = "small"', "").replace('""', '"runs"'))
+@pytest.mark.parametrize(("code", "wanted"), [("open_session('small')", True), ("1 + 1", False)])
+def test_guard_wants_the_contract_parameters(tmp_path, code, wanted):
+    text = GOOD.replace('session = "small"', "").replace('""', '"runs"')
+    source = write(tmp_path, f"{text}\n# %%\n{code}\n")
     source.with_suffix(".ipynb").write_text(twin_text(read_source(source)))
     faults = "; ".join(guard_faults(source))
-    assert "lacks 'session'" in faults
+    assert ("lacks 'session'" in faults) == wanted
     assert "default of run_dir must be ''" in faults
 
 

@@ -47,6 +47,7 @@ METADATA = {  # of source and twin alike, as `jupytext --sync` writes it with ou
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 COMPARED = "nbval-check-output"
+OPENS_SESSION = "open_session("  # only such a notebook has a parameter `session`
 MAX_TWIN_BYTES = 2_000_000
 FORBIDDEN_NAMES = {"interact", "Output", "clear_output", "display_id"}
 LEAKS = {
@@ -270,15 +271,16 @@ def _count_faults(twin: NotebookNode) -> list[str]:
 
 def _source_faults(notebook: NotebookNode, name: str) -> list[str]:
     faults = []
+    code = "\n".join(_python_only(c.source) for c in notebook.cells if c.cell_type == "code")
+    needed = {"session", "run_dir"} if OPENS_SESSION in code else {"run_dir"}
     try:
         parameters = parameters_of(notebook, name)
-        missing = {"session", "run_dir"} - parameters.keys()
+        missing = needed - parameters.keys()
         faults += [f"the parameters cell lacks '{key}'" for key in sorted(missing)]
         if parameters.get("run_dir"):
             faults.append("the default of run_dir must be '' (nothing saved interactively)")
     except NotebookError as error:
         faults.append(str(error))
-    code = "\n".join(_python_only(c.source) for c in notebook.cells if c.cell_type == "code")
     for node in ast.walk(ast.parse(code)):
         used = {getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "arg", None)}
         used.add(getattr(node, "name", None))

@@ -8,7 +8,13 @@ import pickle
 import numpy as np
 import pytest
 
-from utils.models.forecasting import ModelFolderError, NotFittedError, build_forecaster, load_model
+from utils.models.forecasting import (
+    ModelFolderError,
+    NotFittedError,
+    build_forecaster,
+    load_model,
+    saved_models,
+)
 from utils.windows import window_data
 
 
@@ -105,3 +111,13 @@ def test_pickles_are_not_executed(folder, capsys):
     with pytest.raises(ModelFolderError):
         load_model(folder)
     assert "executed" not in capsys.readouterr().out
+
+
+def test_models_of_a_run_are_found(folder, world, tmp_path):
+    assert saved_models(folder.parent) == [folder]
+    several = tmp_path / "several"
+    for name in ("mean", "ar16"):
+        build_forecaster(name).fit(world).save(several / "models" / name)
+    assert [path.name for path in saved_models(several)] == ["ar16", "mean"]
+    with pytest.raises(ModelFolderError, match="holds no saved model"):
+        saved_models(tmp_path / "nothing")

@@ -15,7 +15,7 @@ from utils.models.forecasting.registry import (
     forecaster_class,
     register_forecaster,
 )
-from utils.models.forecasting.store import ModelFolderError, load_model
+from utils.models.forecasting.store import ModelFolderError, load_model, saved_models
 
 __all__ = [
     "FORECASTERS",
@@ -33,5 +33,6 @@ __all__ = [
     "forecaster_class",
     "load_model",
     "register_forecaster",
+    "saved_models",
     "write_predictions",
 ]

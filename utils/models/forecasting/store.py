@@ -60,6 +60,21 @@ def save_model(forecaster: Forecaster, folder: str | Path) -> Path:
     return folder
 
 
+def saved_models(run: str | Path) -> list[Path]:
+    """Folders of the models that a run saved: its ``model``, or each one in its ``models``.
+
+    Raises
+    ------
+    ModelFolderError
+        The run saved none.
+    """
+    run = Path(run)
+    found = [run / "model"] if (run / "model").is_dir() else sorted(run.glob("models/*/"))
+    if not found:
+        raise ModelFolderError(f"{run} holds no saved model (neither model/ nor models/)")
+    return found
+
+
 def load_model(folder: str | Path) -> Forecaster:
     """Read a forecaster that :meth:`Forecaster.save` wrote.
 
