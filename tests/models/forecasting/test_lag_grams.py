@@ -8,7 +8,13 @@ import torch
 
 from tests.models.forecasting.conftest import world_activity, world_times
 from utils.models.forecasting import lag_grams as module
-from utils.models.forecasting.lag_grams import lag_grams, neuron_chunks
+from utils.models.forecasting.lag_grams import (
+    cross_sums,
+    lag_grams,
+    neuron_groups,
+    position_sums,
+    split_rows,
+)
 from utils.windows import window_data
 
 
@@ -21,38 +27,69 @@ def windows_of_the_world(request, world):
     return window_data(activity, world_times(), 24, 6, reach_back=True)
 
 
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_equal_to_the_sums_over_complete_windows(windows_of_the_world, split):
-    world = windows_of_the_world
-    centre = torch.full((world.n_neurons,), 1.5, dtype=torch.float64)
-    block = getattr(world, split)
-    grams = lag_grams(world, block, slice(0, world.n_neurons), centre)
+def windows_of(world, block):
+    """All windows of a block and which of their entries were observed: (window, time, neuron)."""
     batch = block.batch(torch.arange(len(block)))
-    windows = torch.cat([batch.past, batch.future], dim=1).double() - 1.5
+    windows = torch.cat([batch.past, batch.future], dim=1).double()
     observed = torch.ones_like(windows, dtype=torch.bool)
     if batch.past_mask is not None:
         observed = torch.cat([batch.past_mask, batch.future_mask], dim=1)
-    for neuron in range(world.n_neurons):
-        complete = windows[observed[:, :, neuron].all(dim=1), :, neuron]
-        assert grams.count[neuron] == len(complete)
-        torch.testing.assert_close(grams.sums[neuron], complete.sum(dim=0))
-        torch.testing.assert_close(grams.products[neuron], complete.T @ complete)
+    return windows, observed
 
 
-def test_the_world_has_incomplete_windows_in_training(world):
-    grams = lag_grams(world, world.train, slice(0, 10), torch.zeros(10, dtype=torch.float64))
-    assert 0 < grams.count[5] < grams.count[0] == len(world.train)
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_equal_to_the_sums_over_complete_windows(windows_of_the_world, split, monkeypatch):
+    world, part, lags = windows_of_the_world, slice(7, 30), slice(11, 24)
+    monkeypatch.setattr(module, "DESIGN_SIZE", 7000)  # pieces of windows add up
+    block = getattr(world, split)
+    windows, observed = windows_of(world, block)
+    shared = torch.randn(len(world.timestamps), 2, generator=torch.manual_seed(0)).double()
+    at = block.starts[:, None] + torch.arange(world.window)
+    inputs = shared[at][:, lags]  # (window, lag, series)
+    rows = split_rows(block)
+    for group in neuron_groups(world, (block,)):
+        runs = group.runs[split]
+        values = world.activity[rows][part.start :, group.neurons].double().T
+        series = shared[rows][lags.start :]
+        sums, products = lag_grams(values, runs, 23)
+        cross = cross_sums(values, series, runs, 23, 13)
+        positions = position_sums(series, runs, 13)
+        for place, neuron in enumerate(group.neurons.tolist()):
+            complete = observed[:, :, neuron].all(dim=1)
+            expected = windows[complete, part, neuron]
+            assert (runs[:, 1] - runs[:, 0]).sum() == len(expected)
+            torch.testing.assert_close(sums[place], expected.sum(dim=0))
+            torch.testing.assert_close(products[place], expected.T @ expected)
+            found = torch.einsum("wi,wjk->ijk", expected, inputs[complete])
+            torch.testing.assert_close(cross[place], found)
+            torch.testing.assert_close(positions, inputs[complete].sum(dim=0))
 
 
-def test_neurons_in_chunks_are_all_neurons(monkeypatch):
-    monkeypatch.setattr(module, "NEURONS_AT_ONCE", 4)
-    assert list(neuron_chunks(9)) == [slice(0, 4), slice(4, 8), slice(8, 9)]
+def test_neurons_that_miss_the_same_frames_form_a_group(world):
+    groups = neuron_groups(world, (world.train, world.validation))
+    assert sorted(group.neurons.tolist() for group in groups) == [[0, 1, 2, 3, 4, 7, 8, 9], [5, 6]]
+    windows = {
+        len(g.neurons): (g.runs["train"][:, 1] - g.runs["train"][:, 0]).sum() for g in groups
+    }
+    assert 0 < windows[2] < windows[8] == len(world.train)
+
+
+def test_groups_come_in_chunks(world, monkeypatch):
+    monkeypatch.setattr(module, "NEURONS_AT_ONCE", 3)
+    sizes = [[len(chunk) for chunk in g.chunks()] for g in neuron_groups(world, (world.train,))]
+    assert sorted(sizes) == [[2], [3, 3, 2]]
+    neurons = torch.cat([g.neurons for g in neuron_groups(world, (world.train,))])
+    assert neurons.sort().values.tolist() == list(range(10))
 
 
 def test_a_neuron_that_is_never_observed_has_no_windows():
     activity = np.random.default_rng(0).standard_normal((600, 3)).astype(np.float32)
     activity[:, 1] = np.nan
     data = window_data(activity, np.arange(600) / 5, 8, 4)
-    grams = lag_grams(data, data.train, slice(0, 3), torch.zeros(3, dtype=torch.float64))
-    assert grams.count[1] == 0
-    assert not grams.products[1].any()
+    groups = neuron_groups(data, (data.train,))
+    (silent,) = (group for group in groups if 1 in group.neurons)
+    assert silent.neurons.tolist() == [1]
+    assert len(silent.runs["train"]) == 0
+    sums, products = lag_grams(torch.full((1, 400), torch.nan).double(), silent.runs["train"], 12)
+    assert not sums.any()
+    assert not products.any()

@@ -104,7 +104,7 @@ def test_chooses_ridge_and_lags_on_validation(world):
             batch = world.validation.batch(torch.arange(len(world.validation)))
             errors[lag, ridge] = (model.predict(batch.past) - batch.future).square().mean().item()
     chosen = build_forecaster("linear", lags=[2, 24], ridge=[1e-4, 100.0]).fit(world).chosen
-    assert chosen == min(errors, key=errors.get)
+    assert (chosen.lags, chosen.ridge) == min(errors, key=errors.get)
 
 
 def test_chunks_of_neurons_change_nothing(world, monkeypatch):

@@ -10,13 +10,10 @@ from utils.config import ConfigError
 from utils.evaluation import score_forecasts
 from utils.models.forecasting import build_forecaster, load_model
 from utils.models.forecasting import lag_grams as grams_module
-from utils.models.forecasting import population_moments as moments_module
-from utils.models.forecasting.population import leading_components, ridge_maps, squared_error
-from utils.models.forecasting.population_moments import (
-    Projection,
-    component_series,
-    population_moments,
-)
+from utils.models.forecasting.lag_grams import neuron_groups
+from utils.models.forecasting.moments import MomentSource
+from utils.models.forecasting.ridge import Maps, penalised_basis, ridge_maps, squared_error
+from utils.models.forecasting.shared_series import leading_components
 from utils.models.forecasting.simple import train_moments
 from utils.windows import window_data
 
@@ -42,13 +39,14 @@ def overall_skill(data, **settings):
 
 @pytest.fixture(scope="module")
 def projection(world):
-    centre, deviation = train_moments(world)
-    return Projection(centre, leading_components(world, centre, deviation, COMPONENTS))
+    return leading_components(world, *train_moments(world), COMPONENTS)
 
 
 def streamed(world, split, projection):
-    series = component_series(world, split, projection)
-    return population_moments(world, split, slice(0, 10), projection.centre, series, OWN, SHARED)
+    """Moments of all neurons, group after group."""
+    source = MomentSource(world, split, projection.centre, OWN, projection.series(world), SHARED)
+    for group in neuron_groups(world, (split,)):
+        yield source.moments(group, group.neurons, source.features(group))
 
 
 def explicit(world, split, projection, neuron):
@@ -73,22 +71,21 @@ def normal_equations(x, y, own_ridge, shared_ridge):
 
 
 @pytest.mark.parametrize("neuron", [0, 5])
-def test_equals_normal_equations_of_an_explicit_design_matrix(
-    world, projection, neuron, monkeypatch
-):
-    """Neuron 5 misses frames: its complete windows alone count. Pieces of windows add up."""
-    monkeypatch.setattr(moments_module, "WINDOWS_AT_ONCE", 300)
+def test_equals_normal_equations_of_an_explicit_design_matrix(world, projection, neuron):
+    """Neuron 5 misses frames: its complete windows alone count."""
     x, y = explicit(world, world.train, projection, neuron)
-    for group in streamed(world, world.train, projection):
-        if neuron in group.members:
-            place = group.members.tolist().index(neuron)
-            assert group.count == len(x)
-            maps = list(ridge_maps(group, HORIZON, COMPONENTS, 0.02, [0.05, 3.0]))
-    for found, ridge in zip(maps, [0.05, 3.0]):
+    (moments,) = (m for m in streamed(world, world.train, projection) if neuron in m.neurons)
+    assert moments.count == len(x)
+    place = moments.neurons.tolist().index(neuron)
+    variance = moments.features.covariance.diagonal().mean()
+    penalty = variance.expand(SHARED * COMPONENTS)
+    eigenvalues, basis = penalised_basis(moments.features, penalty)
+    for ridge in [0.05, 3.0]:
+        maps = ridge_maps(moments.rotated(basis), 0.02, 1 / (eigenvalues + ridge))
         weight, bias = normal_equations(x, y, 0.02, ridge)
-        joined = torch.cat([found.own[place], found.shared[place]], dim=1).T
+        joined = torch.cat([maps.own[place], maps.shared[place] @ basis.T], dim=1).T
         torch.testing.assert_close(joined, weight, rtol=1e-6, atol=1e-9)
-        torch.testing.assert_close(found.bias[place], bias, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(maps.bias[place], bias, rtol=1e-6, atol=1e-9)
 
 
 def test_squared_error_equals_the_sum_over_windows(world, projection):
@@ -102,20 +99,11 @@ def test_squared_error_equals_the_sum_over_windows(world, projection):
         x, y = explicit(world, world.validation, projection, neuron)
         weight = torch.cat([maps[0][neuron], maps[1][neuron]], dim=1)
         expected += (x @ weight.T + maps[2][neuron] - y).square().sum().item()
-    groups = streamed(world, world.validation, projection)
-    assert sum(squared_error(group, maps) for group in groups) == pytest.approx(expected, 1e-9)
-
-
-def test_moments_of_contexts_that_reach_back_are_those_of_their_windows(world, projection):
-    data = window_data(world.activity, world.timestamps, 24, 6, reach_back=True)
-    x, y = explicit(data, data.test, projection, 0)
-    assert len(x) == len(data.test) > len(world.test)
-    (group,) = streamed(data, data.test, projection)
-    inputs = torch.cat([group.mean[0, :OWN], group.shared_mean])
-    torch.testing.assert_close(inputs, x.mean(dim=0))
-    xc, yc = x - x.mean(dim=0), y - y.mean(dim=0)
-    torch.testing.assert_close(group.covariance[0, :OWN, OWN:], xc[:, :OWN].T @ yc / len(x))
-    torch.testing.assert_close(group.cross[0, OWN:], yc.T @ xc[:, OWN:] / len(x))
+    found = sum(
+        squared_error(moments, Maps(*(part[moments.neurons] for part in maps)))
+        for moments in streamed(world, world.validation, projection)
+    )
+    assert found == pytest.approx(expected, 1e-9)
 
 
 def test_forecast_uses_the_maps_and_the_components(world):
@@ -124,19 +112,18 @@ def test_forecast_uses_the_maps_and_the_components(world):
     model = build_forecaster("population_ridge", own_lags=OWN, shared_lags=SHARED, **settings).fit(
         world
     )
-    centre, deviation = train_moments(world)
-    projection = Projection(centre, leading_components(world, centre, deviation, 3))
+    projection = leading_components(world, *train_moments(world), 3)
     weight, bias = normal_equations(*explicit(world, world.train, projection, 1), 0.02, 0.05)
     x, _ = explicit(world, world.test, projection, 1)
     batch = world.test.batch(torch.arange(len(world.test)))
-    expected = (x @ weight + bias + centre[1]).float()
+    expected = (x @ weight + bias + projection.centre[1]).float()
     torch.testing.assert_close(model.predict(batch.past)[:, :, 1], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_components_are_the_principal_axes_of_the_training_block():
     data = shared_world()
     mean, deviation = train_moments(data)
-    found = leading_components(data, mean, deviation, 2) * deviation[:, None]
+    found = leading_components(data, mean, deviation, 2).weights * deviation[:, None]
     rows = torch.cat([data.activity[a:b] for a, b in data.train.segments.tolist()]).double()
     expected = torch.linalg.svd((rows - mean) / deviation, full_matrices=False).Vh[:2].T
     overlap = (expected.T @ found).abs()
@@ -155,7 +142,7 @@ def test_without_population_it_is_the_autoregression(world):
     alone = build_forecaster("population_ridge", components=[0]).fit(world)
     ar16 = build_forecaster("ar16").fit(world)
     past = world.test.batch([0, 9, 40]).past
-    assert alone.chosen.own_ridge == ar16.chosen[1]
+    assert alone.chosen.own_ridge == ar16.chosen.ridge
     torch.testing.assert_close(alone.predict(past), ar16.predict(past), rtol=1e-4, atol=1e-4)
 
 

@@ -54,6 +54,7 @@ class Forecaster(ABC):
     name: ClassVar[str]
     Config: ClassVar[type[ForecasterConfig]] = ForecasterConfig
     learnt: ClassVar[tuple[str, ...]] = ()
+    uses_population: ClassVar[bool] = False  # whether neurons tell about each other's future
 
     def __init__(self, **settings: Any) -> None:
         self.config = validate_config(self.Config, settings, where=f"forecaster '{self.name}'")

@@ -1,23 +1,23 @@
-"""Second moments of all windows of a split, without ever building a window.
+"""Sums of products over all windows of a split, without ever building a window.
 
-A linear forecaster needs, per neuron, the mean product of any two positions of a window of
-``length`` = context + horizon frames. Stride-1 windows overlap, so these products are almost
-constant along the diagonals of the (length, length) matrix: the first row is a correlation
-(one FFT), each further entry differs from its upper-left neighbour by the frame that leaves and
-the frame that enters. The result equals the explicit sum over windows to float64 rounding.
+A linear forecaster needs the mean product of any two positions of a window. Stride-1 windows
+overlap, so these products are almost constant along the diagonals: the first row and the first
+column are correlations, each further entry differs from its upper-left neighbour only by the
+frame that leaves and the frame that enters. The results equal the explicit sums over windows to
+float64 rounding.
 
 Gaps and missing entries: only complete windows count. Neurons that miss the same frames (those
-of one field of view) are treated together.
+of one field of view) form a group and are treated together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import next_fast_len
 from torch import Tensor
 
@@ -25,69 +25,109 @@ if TYPE_CHECKING:
     from utils.windows import WindowData, WindowSplit
 
 NEURONS_AT_ONCE = 512
+DESIGN_SIZE = 2**23  # entries of the pieces that correlations are summed from
 
 
-@dataclass
-class LagGrams:
-    """Sums over the complete windows of each neuron, about ``centre``; float64."""
+class Group(NamedTuple):
+    """Neurons that miss the same frames, and where their complete windows start."""
 
-    count: Tensor  # (neuron,) number of complete windows
-    sums: Tensor  # (neuron, length)
-    products: Tensor  # (neuron, length, length)
+    neurons: Tensor  # (neuron,)
+    runs: dict[str, np.ndarray]  # per split, from the first frame of its windows on: (run, 2)
 
-    def pooled(self) -> LagGrams:
-        """All neurons as if they were one: ``(1, ...)``."""
-        return LagGrams(*(part.sum(dim=0, keepdim=True) for part in self._parts()))
-
-    def __add__(self, other: LagGrams) -> LagGrams:
-        return LagGrams(*(a + b for a, b in zip(self._parts(), other._parts())))
-
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.count, self.sums, self.products
+    def chunks(self) -> Iterator[Tensor]:
+        """The neurons in portions that keep the matrices small."""
+        yield from self.neurons.split(NEURONS_AT_ONCE)
 
 
-def neuron_chunks(n_neurons: int) -> Iterator[slice]:
-    """Slices that keep the matrices of one chunk small."""
-    for first in range(0, n_neurons, NEURONS_AT_ONCE):
-        yield slice(first, min(first + NEURONS_AT_ONCE, n_neurons))
+def neuron_groups(data: WindowData, splits: Sequence[WindowSplit]) -> list[Group]:
+    """All neurons, by the frames that they miss in ``splits``."""
+    if not any(split.has_missing for split in splits):
+        whole = {split.name: _runs(_starts(split)) for split in splits}
+        return [Group(torch.arange(data.n_neurons), whole)]
+    patterns = np.concatenate([_missing_patterns(data, split) for split in splits], axis=1)
+    _, examples, group = np.unique(patterns, axis=0, return_index=True, return_inverse=True)
+    return [
+        Group(
+            torch.from_numpy(np.flatnonzero(group.ravel() == index)),
+            {split.name: complete_runs(data, split, int(example)) for split in splits},
+        )
+        for index, example in enumerate(examples)
+    ]
 
 
-def lag_grams(data: WindowData, split: WindowSplit, neurons: slice, centre: Tensor) -> LagGrams:
-    """Sums over all stride-1 windows of ``split`` for some neurons.
+def complete_runs(data: WindowData, split: WindowSplit, neuron: int) -> np.ndarray:
+    """Runs of windows in which a neuron misses nothing: (run, 2) of first start and past the last.
 
-    ``centre`` (neuron,) is subtracted first; it keeps the sums well conditioned.
+    Frames are counted from the first one of the windows of ``split``.
     """
-    length = data.context + data.horizon
-    n = neurons.stop - neurons.start
-    sums = torch.zeros(n, length, dtype=torch.float64)
-    grams = LagGrams(sums.new_zeros(n), sums, torch.zeros(n, length, length, dtype=torch.float64))
-    starts = np.sort(np.asarray(split.starts))
-    if len(starts) == 0:
-        return grams
-    first = int(starts[0])
-    rows = slice(first, int(starts[-1]) + length)
-    values = data.activity[rows, neurons].double().T - centre[:, None]  # (neuron, time)
-    for members, runs in complete_runs(values.isfinite().numpy(), starts - first, length):
-        for start, stop in runs:
-            _add_run(grams, members, values[members, start : stop + length - 1], stop - start)
-    return grams
+    starts = _starts(split)
+    missing = ~np.isfinite(data.activity[split_rows(split), neuron].numpy())
+    before = np.concatenate([[0], np.cumsum(missing)])
+    return _runs(starts[before[starts + data.window] == before[starts]])
 
 
-def _add_run(grams: LagGrams, members: Tensor, run: Tensor, n_windows: int) -> None:
-    """Add the windows that start in the first ``n_windows`` frames of ``run`` (neuron, time)."""
-    length = grams.sums.shape[1]
-    head, tail = run[:, : length - 1], run[:, n_windows:]  # frames that leave, that enter
-    steps = torch.cat([run[:, :n_windows].sum(dim=1, keepdim=True), tail - head], dim=1)
-    products = run.new_zeros(len(run), length, length)
-    products[:, 0] = _correlation(run, n_windows, length)
-    for i in range(1, length):
-        entering = tail[:, i - 1, None] * tail[:, i - 1 :]
-        leaving = head[:, i - 1, None] * head[:, i - 1 :]
-        products[:, i, i:] = products[:, i - 1, i - 1 : -1] + entering - leaving
-    upper = products.triu(diagonal=1)
-    grams.count[members] += n_windows
-    grams.sums[members] += steps.cumsum(dim=1)
-    grams.products[members] += products + upper.mT
+def split_rows(split: WindowSplit) -> slice:
+    """From the first frame of the windows to the last."""
+    if len(split) == 0:
+        return slice(0, 0)
+    return slice(int(split.starts.min()), int(split.starts.max()) + split.data.window)
+
+
+def lag_grams(values: Tensor, runs: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
+    """Sums and sums of products at the first ``length`` positions of the windows in ``runs``.
+
+    ``values`` (neuron, time) float64 -> (neuron, length), (neuron, length, length).
+    """
+    n = len(values)
+    sums, products = values.new_zeros(n, length), values.new_zeros(n, length, length)
+    if len(runs) == 0 or n == 0:
+        return sums, products
+    for start, stop in runs.tolist():
+        sums[:, 0] += values[:, start:stop].sum(dim=1)
+        products[:, 0] += _correlation(values[:, start : stop + length - 1], stop - start, length)
+    products[:, :, 0] = products[:, 0]
+    steps = torch.arange(length - 1)
+    leaving, entering = (
+        values[:, torch.from_numpy(border)[:, None] + steps] for border in (runs[:, 0], runs[:, 1])
+    )  # (neuron, run, step)
+    sums[:, 1:] = sums[:, :1] + (entering - leaving).sum(dim=1).cumsum(dim=1)
+    change = entering.mT @ entering - leaving.mT @ leaving
+    for row in range(1, length):
+        products[:, row, 1:] = products[:, row - 1, :-1] + change[:, row - 1]
+    return sums, products
+
+
+def cross_sums(
+    left: Tensor, right: Tensor, runs: np.ndarray, n_rows: int, n_columns: int
+) -> Tensor:
+    """Sums over windows of left at a row's position times right at a column's position.
+
+    ``left`` (series, time), ``right`` (time, component) -> (series, row, column, component).
+    """
+    a, b = left.numpy(), right.numpy()
+    total = np.zeros((len(a), n_rows, n_columns, b.shape[1]))
+    if total.size == 0 or len(runs) == 0:
+        return torch.from_numpy(total)
+    for start, stop in _pieces(runs, max(n_rows, n_columns) * b.shape[1]):
+        total[:, 0] += _first_row(a[:, start:stop], b[start:], n_columns)
+        column = _first_column(a[:, start : stop + n_rows - 1], b[start:stop], n_rows)
+        total[:, 1:, 0] += column[:, 1:]
+    borders, signs = np.r_[runs[:, 1], runs[:, 0]], np.repeat([1.0, -1.0], len(runs))
+    columns = b[borders[:, None] + np.arange(n_columns - 1)]  # (border, column, component)
+    columns = (signs[:, None, None] * columns).reshape(len(borders), -1)
+    for row in range(1, n_rows):
+        change = (a[:, borders + row - 1] @ columns).reshape(len(a), n_columns - 1, -1)
+        np.add(total[:, row - 1, :-1], change, out=total[:, row, 1:])
+    return torch.from_numpy(total)
+
+
+def position_sums(values: Tensor, runs: np.ndarray, n_positions: int) -> Tensor:
+    """Sums over windows of (time, component) at each position: (position, component)."""
+    total = values.new_zeros(n_positions, values.shape[1])
+    for start, stop in runs.tolist():
+        for position in range(n_positions):
+            total[position] += values[start + position : stop + position].sum(dim=0)
+    return total
 
 
 def _correlation(run: Tensor, n_windows: int, n_lags: int) -> Tensor:
@@ -97,22 +137,41 @@ def _correlation(run: Tensor, n_windows: int, n_lags: int) -> Tensor:
     return torch.fft.irfft(left.conj() * right, size)[:, :n_lags]
 
 
-def complete_runs(
-    observed: np.ndarray, starts: np.ndarray, length: int
-) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Groups of neurons with equal missing frames, and their runs of complete window starts.
+def _first_row(a: np.ndarray, b: np.ndarray, n_columns: int) -> np.ndarray:
+    """Product of ``a`` (series, window) with ``b`` at each later column."""
+    later = sliding_window_view(b[: a.shape[1] + n_columns - 1], n_columns, axis=0)
+    design = later.transpose(0, 2, 1).reshape(a.shape[1], -1)  # (window, column * component)
+    return (a @ design).reshape(len(a), n_columns, -1)
 
-    ``observed`` is (neuron, time), ``starts`` are sorted frames in it; runs are [start, stop).
-    """
-    if observed.all():
-        yield torch.arange(len(observed)), _runs(starts)
-        return
-    patterns, group = np.unique(np.packbits(observed, axis=1), axis=0, return_inverse=True)
-    for index in range(len(patterns)):
-        members = np.flatnonzero(group.ravel() == index)
-        missing = np.concatenate([[0], np.cumsum(~observed[members[0]])])
-        complete = missing[starts + length] == missing[starts]
-        yield torch.from_numpy(members), _runs(starts[complete])
+
+def _first_column(a: np.ndarray, b: np.ndarray, n_rows: int) -> np.ndarray:
+    """Product of ``a`` at each later row with ``b`` (window, component)."""
+    padded = np.pad(b, ((n_rows - 1, n_rows - 1), (0, 0)))
+    earlier = sliding_window_view(padded, n_rows, axis=0)[:, :, ::-1]  # row r: r frames before
+    design = earlier.transpose(0, 2, 1).reshape(a.shape[1], -1)  # (time, row * component)
+    return (a @ design).reshape(len(a), n_rows, -1)
+
+
+def _pieces(runs: np.ndarray, n_columns: int) -> Iterator[tuple[int, int]]:
+    """Runs of window starts cut so that a piece of ``n_columns`` columns needs little memory."""
+    size = max(DESIGN_SIZE // n_columns, 1)
+    for start, stop in runs.tolist():
+        for first in range(start, stop, size):
+            yield first, min(first + size, stop)
+
+
+def _starts(split: WindowSplit) -> np.ndarray:
+    return np.sort(np.asarray(split.starts)) - split_rows(split).start
+
+
+def _missing_patterns(data: WindowData, split: WindowSplit) -> np.ndarray:
+    """Which frames each neuron misses, as bits: (neuron, time / 8)."""
+    rows = split_rows(split)
+    patterns = [
+        np.packbits(~np.isfinite(part.numpy()), axis=0).T
+        for part in data.activity[rows].split(NEURONS_AT_ONCE, dim=1)
+    ]
+    return np.concatenate(patterns)
 
 
 def _runs(starts: np.ndarray) -> np.ndarray:

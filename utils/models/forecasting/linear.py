@@ -1,17 +1,17 @@
 """Linear forecasts in closed form: ridge maps from the last frames to all frames ahead.
 
 Direct multi-horizon: each frame ahead has weights of its own, nothing is iterated. The second
-moments of :mod:`~utils.models.forecasting.lag_grams` are all that fitting needs, for training and
+moments of :mod:`~utils.models.forecasting.moments` are all that fitting needs, for training and
 for choosing the ridge strength (and the number of lags) on validation windows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from utils.models.forecasting.base import (
@@ -21,11 +21,13 @@ from utils.models.forecasting.base import (
     last_observed,
     observed_mean,
 )
-from utils.models.forecasting.lag_grams import LagGrams, lag_grams, neuron_chunks
+from utils.models.forecasting.moments import Moments, MomentSource, paired_moments, pooled
+from utils.models.forecasting.ridge import Maps, penalised_basis, ridge_maps, squared_error
+from utils.models.forecasting.shared_series import NO_COVARIATES, PastCovariates
 from utils.models.forecasting.simple import train_mean
 
 if TYPE_CHECKING:
-    from utils.windows import WindowData, WindowSplit
+    from utils.windows import WindowData
 
 Reference = Literal["none", "last", "mean"]
 
@@ -45,6 +47,24 @@ class LinearConfig(ForecasterConfig):
         "none", description="level that inputs and targets are measured from (last: as in NLinear)"
     )
     shared: bool = Field(False, description="one map for all neurons; transfers to other sessions")
+    covariates: bool = Field(
+        False,
+        description="lags of behaviour and stimulus too, where the data hold them and validation "
+        "gains by it",
+    )
+    covariate_ridge: list[PositiveFloat] = Field(
+        [1e-2, 1e-1, 1.0, 10.0],
+        min_length=1,
+        description="penalties of covariate lags to try, in units of their mean variance",
+    )
+
+
+class LinearChoice(NamedTuple):
+    """Settings chosen on the validation windows; without covariates their penalty is None."""
+
+    lags: int
+    ridge: float
+    covariate_ridge: float | None = None
 
 
 class LinearForecaster(Forecaster):
@@ -52,7 +72,7 @@ class LinearForecaster(Forecaster):
 
     name = "linear"
     Config = LinearConfig
-    learnt = ("weight", "bias")
+    learnt = ("weight", "bias", "covariate_weight", "covariate_mean", "covariate_scale")
 
     @property
     def transfers(self) -> bool:
@@ -64,26 +84,39 @@ class LinearForecaster(Forecaster):
         levels = train_mean(data).double()
         centre = torch.zeros_like(levels) if config.shared else levels
         lags = sorted({min(lag, data.context) for lag in config.lags or [data.context]})
-        self.chosen = self._choose(data, centre, lags)
+        covariates = PastCovariates.of(data, wanted=config.covariates)
+        self.chosen = self._choose(data, centre, lags, covariates)
+        if self.chosen.covariate_ridge is None:
+            covariates = NO_COVARIATES
         parts = [
-            self._solve(grams, data.context, *self.chosen)
-            for _, grams in self._grams(data, data.train, centre)
+            (train.neurons, _solve(train, self.chosen))
+            for train, _ in self._moments(data, centre, self.chosen.lags, covariates)
         ]
-        weight, bias = (torch.cat(part) for part in zip(*parts))
+        order = torch.cat([neurons for neurons, _ in parts]).argsort()
+        maps = Maps(*(torch.cat(part)[order] for part in zip(*(maps for _, maps in parts))))
+        bias = maps.bias
         if config.subtract == "none":  # the weights apply to values about the centre
-            shift = centre[: len(weight), None]
-            bias = bias + shift * (1 - weight.sum(dim=2))
-        self.weight = weight.float()  # (neuron or 1, horizon, lag)
+            bias = bias + centre[: len(bias), None] * (1 - maps.own.sum(dim=2))
+        self.weight = maps.own.float()  # (neuron or 1, horizon, lag)
         self.bias = bias.float()  # (neuron or 1, horizon)
+        shape = self.chosen.lags, len(covariates.mean)
+        self.covariate_weight = maps.shared.unflatten(2, shape).float()  # (..., lag, covariate)
+        self.covariate_mean, self.covariate_scale = (part.float() for part in covariates)
 
     def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
-        weight, bias = self.weight.to(past.device), self.bias.to(past.device)
+        weight, bias, shared, *scaling = (part.to(past.device) for part in self._arrays().values())
         level = self._level(past, mask)
         recent = (fill_missing(past, mask) - level)[:, -weight.shape[2] :]
-        if len(weight) == 1:
-            future = torch.einsum("bln,hl->bhn", recent, weight[0])
-        else:
-            future = torch.einsum("bln,nhl->bhn", recent, weight)
+        future = (
+            torch.einsum("bln,hl->bhn", recent, weight[0])
+            if len(weight) == 1
+            else torch.einsum("bln,nhl->bhn", recent, weight)
+        )
+        if shared.shape[3]:
+            behaviour = PastCovariates(*scaling).window(covariates, self.name)
+            future = future + torch.einsum(
+                "blc,nhlc->bhn", behaviour[:, -shared.shape[2] :], shared
+            )
         return (future + bias.T + level).contiguous()
 
     def _level(self, past: Tensor, mask: Tensor | None) -> Tensor | float:
@@ -91,59 +124,53 @@ class LinearForecaster(Forecaster):
             return last_observed(past, mask)
         return observed_mean(past, mask) if self.config.subtract == "mean" else 0.0
 
-    def _grams(
-        self, data: WindowData, split: WindowSplit, centre: Tensor
-    ) -> Iterator[tuple[slice, LagGrams]]:
-        """Second moments of chunks of neurons, measured from the level; pooled when shared."""
-        change = _subtraction(data.context, data.horizon, self.config.subtract)
-        total: LagGrams | None = None
-        for neurons in neuron_chunks(data.n_neurons):
-            grams = lag_grams(data, split, neurons, centre[neurons])
-            grams.sums = grams.sums @ change.T
-            grams.products = change @ grams.products @ change.T
-            if not self.config.shared:
-                yield neurons, grams
-                continue
-            total = grams.pooled() if total is None else total + grams.pooled()
-        if total is not None:
-            yield slice(0, 1), total
+    def _moments(
+        self, data: WindowData, centre: Tensor, lags: int, covariates: PastCovariates
+    ) -> Iterator[tuple[Moments, Moments]]:
+        """Training and validation moments of chunks of neurons from the level; pooled if shared."""
+        length = data.context if self.config.subtract == "mean" else lags
+        change = _subtraction(length, data.horizon, self.config.subtract)
+        sources = (
+            MomentSource(data, split, centre, length, covariates.series(data), lags)
+            for split in (data.train, data.validation)
+        )
+        pairs = (
+            tuple(part.changed(change).recent(lags) for part in pair)
+            for pair in paired_moments(*sources)
+        )
+        if not self.config.shared:
+            return pairs
+        chunks = [tuple(pooled([part]) for part in pair) for pair in pairs]
+        return iter([tuple(pooled(parts) for parts in zip(*chunks))])
 
-    def _choose(self, data: WindowData, centre: Tensor, lags: list[int]) -> tuple[int, float]:
-        """The number of lags and the ridge with the smallest squared error on validation."""
-        candidates = [(lag, ridge) for lag in lags for ridge in self.config.ridge]
+    def _choose(
+        self, data: WindowData, centre: Tensor, lags: list[int], covariates: PastCovariates
+    ) -> LinearChoice:
+        """The settings with the smallest squared error on validation: own lags, then covariates."""
+        config: LinearConfig = self.config
+        alone = [LinearChoice(lag, ridge) for lag in lags for ridge in config.ridge]
+        best = self._best(data, centre, NO_COVARIATES, alone)
+        if not len(covariates.mean):
+            return best
+        tried = [best, *(best._replace(covariate_ridge=one) for one in config.covariate_ridge)]
+        return self._best(data, centre, covariates, tried)
+
+    def _best(
+        self,
+        data: WindowData,
+        centre: Tensor,
+        covariates: PastCovariates,
+        candidates: list[LinearChoice],
+    ) -> LinearChoice:
         if len(candidates) == 1:
             return candidates[0]
-        errors = torch.zeros(len(candidates), dtype=torch.float64)
-        pairs = zip(
-            self._grams(data, data.train, centre), self._grams(data, data.validation, centre)
-        )
-        for (_, train), (_, validation) in pairs:
-            for index, (lag, ridge) in enumerate(candidates):
-                weight, bias = self._solve(train, data.context, lag, ridge)
-                errors[index] += _squared_error(validation, data.context, weight, bias)
-        return candidates[int(errors.argmin())]
-
-    def _solve(
-        self, grams: LagGrams, context: int, lag: int, ridge: float
-    ) -> tuple[Tensor, Tensor]:
-        """Ridge with a free intercept: weight (neuron, horizon, lag) and bias (neuron, horizon).
-
-        A neuron with fewer complete windows than a window has frames gets its mean alone.
-        """
-        count = grams.count.clamp(min=1)[:, None]
-        mean = grams.sums / count
-        covariance = grams.products / count[..., None] - mean[:, :, None] * mean[:, None, :]
-        inputs = slice(context - lag, context)
-        inner, cross = covariance[:, inputs, inputs], covariance[:, inputs, context:]
-        variance = inner.diagonal(dim1=1, dim2=2).mean(dim=1)
-        usable = (grams.count >= mean.shape[1]) & (variance > 1e-12)
-        penalty = torch.where(usable, ridge * variance, 1.0)[:, None, None]
-        identity = torch.eye(lag, dtype=torch.float64)
-        # Positive definite: faster than LU, which fails for long contexts in several threads.
-        weight = torch.cholesky_solve(cross, torch.linalg.cholesky(inner + penalty * identity)).mT
-        weight = weight * usable[:, None, None]
-        bias = mean[:, context:] - torch.einsum("nhl,nl->nh", weight, mean[:, inputs])
-        return weight, bias
+        errors = dict.fromkeys(candidates, 0.0)
+        most = max(choice.lags for choice in candidates)
+        for train, validation in self._moments(data, centre, most, covariates):
+            for choice in candidates:
+                maps = _solve(train.recent(choice.lags), choice)
+                errors[choice] += squared_error(validation.recent(choice.lags), maps)
+        return min(errors, key=errors.get)
 
 
 class AutoregressionConfig(LinearConfig):
@@ -169,13 +196,14 @@ def _subtraction(context: int, horizon: int, subtract: Reference) -> Tensor:
     return change
 
 
-def _squared_error(grams: LagGrams, context: int, weight: Tensor, bias: Tensor) -> Tensor:
-    """Sum over windows, horizons and neurons of the squared error, from second moments alone."""
-    inputs = slice(context - weight.shape[2], context)
-    inner, cross = grams.products[:, inputs, inputs], grams.products[:, inputs, context:]
-    past, future = grams.sums[:, inputs], grams.sums[:, context:]
-    total = grams.products.diagonal(dim1=1, dim2=2)[:, context:].sum()
-    fitted = torch.einsum("nhl,nlm,nhm->", weight, inner, weight)
-    explained = torch.einsum("nhl,nlh->", weight, cross)
-    offset = torch.einsum("nh,nhl,nl->", bias, weight, past) - (bias * future).sum()
-    return total - 2 * explained + fitted + 2 * offset + (grams.count[:, None] * bias**2).sum()
+def _solve(moments: Moments, choice: LinearChoice) -> Maps:
+    """Ridge with a free intercept; covariates count where the choice has a penalty for them."""
+    n_features = len(moments.features.mean)
+    if choice.covariate_ridge is None or not n_features:
+        maps = ridge_maps(moments.selected(torch.arange(0)), choice.ridge, torch.ones(0).double())
+        return maps._replace(shared=maps.own.new_zeros(*maps.bias.shape, n_features))
+    variance = moments.features.covariance.diagonal().mean()
+    eigenvalues, basis = penalised_basis(moments.features, variance.expand(n_features))
+    inverse = 1 / (eigenvalues + choice.covariate_ridge)
+    maps = ridge_maps(moments.rotated(basis), choice.ridge, inverse)
+    return maps._replace(shared=maps.shared @ basis.T)

@@ -2,37 +2,45 @@
 
 Neurons that follow the same hidden fluctuations tell about each other's future. A full vector
 autoregression drowns that in noise; a few principal components of the population, fitted on the
-training block, keep most of it. The map is direct for each frame ahead, linear, and solved
-exactly: the block of the shared lags is the same for all neurons, so it is diagonalised once, and
-what remains per neuron (the Schur complement) is as small as its own lags.
+training block, keep most of it. Past covariates can stand beside the components. The map is
+direct for each frame ahead, linear, and solved exactly (:mod:`~utils.models.forecasting.ridge`).
+
+``rank`` goes on to the few combinations of shared lags that forecast best, all neurons and
+frames ahead together: the leading directions of the ridge forecasts (reduced-rank ridge
+regression, Mukherjee and Zhu 2011). Own lags are then solved exactly beside these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from utils.models.forecasting.base import Forecaster, ForecasterConfig, fill_missing
-from utils.models.forecasting.lag_grams import neuron_chunks
-from utils.models.forecasting.linear import LinearForecaster
-from utils.models.forecasting.population_moments import (
-    Moments,
-    Projection,
-    component_series,
-    population_moments,
+from utils.models.forecasting.lag_grams import Group, neuron_groups
+from utils.models.forecasting.moments import Features, Moments, MomentSource
+from utils.models.forecasting.ridge import (
+    Maps,
+    penalised_basis,
+    ridge_maps,
+    second_moment,
+    squared_error,
 )
-from utils.models.forecasting.simple import train_moments, train_pieces
+from utils.models.forecasting.shared_series import (
+    NO_COVARIATES,
+    Components,
+    PastCovariates,
+    joined,
+    leading_components,
+)
+from utils.models.forecasting.simple import train_moments
 
 if TYPE_CHECKING:
-    from utils.windows import WindowData, WindowSplit
-
-ITERATIONS, SPARE_COMPONENTS = 6, 8  # of the subspace iteration
-SILENT = 1e-6  # a neuron that varies less than this part of the typical one is no part of it
+    from utils.windows import WindowData
 
 
 class PopulationRidgeConfig(ForecasterConfig):
@@ -56,22 +64,34 @@ class PopulationRidgeConfig(ForecasterConfig):
         min_length=1,
         description="penalties of shared lags to try, in units of their mean variance",
     )
+    rank: list[PositiveInt] | None = Field(
+        None,
+        min_length=1,
+        description="numbers of combinations of shared lags to try beside all of them; None: all",
+    )
+    covariates: bool = Field(
+        False,
+        description="lags of behaviour and stimulus too, where the data hold them and validation "
+        "gains by it",
+    )
+    covariate_ridge: list[PositiveFloat] = Field(
+        [1e-2, 1e-1, 1.0, 10.0],
+        min_length=1,
+        description="penalties of covariate lags to try, in units of their mean variance",
+    )
 
 
 class Choice(NamedTuple):
-    """Settings chosen on the validation windows."""
+    """Settings chosen on the validation windows; None: not used."""
 
     components: int
     own_ridge: float
     shared_ridge: float
+    covariate_ridge: float | None = None
+    rank: int | None = None
 
 
-class Maps(NamedTuple):
-    """Linear maps of some neurons, about the centre; float64."""
-
-    own: Tensor  # (neuron, horizon, own lag)
-    shared: Tensor  # (neuron, horizon, feature)
-    bias: Tensor  # (neuron, horizon)
+Space = tuple[Tensor, list[tuple[Choice, Tensor]]]  # a basis, and inverses for choices in it
 
 
 class PopulationRidge(Forecaster):
@@ -79,28 +99,30 @@ class PopulationRidge(Forecaster):
 
     name = "population_ridge"
     Config = PopulationRidgeConfig
-    learnt = ("own", "shared", "bias", "centre", "components")
+    uses_population = True
+    learnt = (
+        *("own", "shared", "bias", "centre", "components"),
+        *("covariate_map", "covariate_mean", "covariate_scale"),
+    )
 
     def _fit(self, data: WindowData) -> None:
         centre, deviation = train_moments(data)
         most = min(max(self.config.components), data.n_neurons)
-        projection = Projection(centre, leading_components(data, centre, deviation, most))
-        self.chosen = self._choose(data, projection)
-        projection.weights = projection.weights[:, : self.chosen.components]
-        chosen, horizon = self.chosen, data.horizon
-        parts = [
-            next(_chunk_maps(train, count, horizon, chosen, [chosen.shared_ridge]))
-            for count, train in self._moments(data, data.train, projection)
-        ]
-        own, shared, bias = (torch.cat(part) for part in zip(*parts))
-        shape = self._lags(data)[1], self.chosen.components
-        self.own = own.float()  # (neuron, horizon, own lag)
-        self.shared = shared.unflatten(2, shape).float()  # (neuron, horizon, lag, component)
-        self.bias = (bias + centre[:, None]).float()
-        self.centre, self.components = centre.float(), projection.weights.float()
+        components = leading_components(data, centre, deviation, most)
+        covariates = PastCovariates.of(data, wanted=self.config.covariates)
+        self.chosen, problem = self._choose(data, components, covariates)
+        maps = problem.solve(self.chosen)
+        shared = maps.shared.unflatten(2, (problem.shared_lags, -1)).float()
+        n_components = self.chosen.components
+        self.own = maps.own.float()  # (neuron, horizon, own lag)
+        self.shared = shared[..., :n_components]  # (neuron, horizon, lag, component)
+        self.covariate_map = shared[..., n_components:]  # (neuron, horizon, lag, covariate)
+        self.bias = (maps.bias + centre[:, None]).float()
+        self.centre, self.components = (part.float() for part in problem.components)
+        self.covariate_mean, self.covariate_scale = (part.float() for part in problem.covariates)
 
     def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
-        own, shared, bias, centre, components = (
+        own, shared, bias, centre, weights, covariate_map, *scaling = (
             part.to(past.device) for part in self._arrays().values()
         )
         recent = (fill_missing(past, mask) - centre)[:, -own.shape[2] :]
@@ -108,130 +130,156 @@ class PopulationRidge(Forecaster):
         deviation = past[:, -shared.shape[2] :] - centre
         if mask is not None:
             deviation = deviation * mask[:, -shared.shape[2] :]
-        return (future + torch.einsum("blk,nhlk->bhn", deviation @ components, shared)).contiguous()
+        future = future + torch.einsum("blk,nhlk->bhn", deviation @ weights, shared)
+        if covariate_map.shape[3]:
+            behaviour = PastCovariates(*scaling).window(covariates, self.name)
+            recent = behaviour[:, -covariate_map.shape[2] :]
+            future = future + torch.einsum("blc,nhlc->bhn", recent, covariate_map)
+        return future.contiguous()
 
-    def _lags(self, data: WindowData) -> tuple[int, int]:
-        return min(self.config.own_lags, data.context), min(self.config.shared_lags, data.context)
-
-    def _moments(
-        self, data: WindowData, split: WindowSplit, projection: Projection
-    ) -> Iterator[tuple[int, list[Moments]]]:
-        """Number of neurons and moments of one chunk after the other."""
-        series = component_series(data, split, projection)
-        for neurons in neuron_chunks(data.n_neurons):
-            centre = projection.centre[neurons]
-            moments = population_moments(data, split, neurons, centre, series, *self._lags(data))
-            yield len(centre), moments
-
-    def _choose(self, data: WindowData, projection: Projection) -> Choice:
-        """Strengths and number of components with the smallest squared error on validation."""
+    def _choose(
+        self, data: WindowData, components: Components, covariates: PastCovariates
+    ) -> tuple[Choice, _Problem]:
+        """Smallest squared error on validation: own penalty, population, covariates, rank."""
         config: PopulationRidgeConfig = self.config
-        own_lags = self._lags(data)[0]
-        alone = LinearForecaster(lags=[own_lags], ridge=config.own_ridge).fit(data)
-        own_ridge = alone.chosen[1]
+        problem = _Problem(data, config, components.leading(0), NO_COVARIATES)
+        first = config.shared_ridge[0]
+        best = problem.best([Choice(0, ridge, first) for ridge in config.own_ridge])
         counts = sorted({min(count, data.n_neurons) for count in config.components})
-        candidates = [
-            Choice(count, own_ridge, ridge)
+        tried = [
+            Choice(count, best.own_ridge, ridge)
             for count in counts
-            for ridge in (config.shared_ridge if count else config.shared_ridge[:1])
+            for ridge in (config.shared_ridge if count else [first])
         ]
+        best = _Problem(data, config, components, NO_COVARIATES).best(tried)
+        components = components.leading(best.components)
+        if len(covariates.mean):
+            tried = (best._replace(covariate_ridge=ridge) for ridge in config.covariate_ridge)
+            best = _Problem(data, config, components, covariates).best([best, *tried])
+        if best.covariate_ridge is None:
+            covariates = NO_COVARIATES
+        problem = _Problem(data, config, components, covariates)
+        if config.rank and problem.n_series:
+            best = problem.best([best, *(best._replace(rank=rank) for rank in config.rank)])
+        return best, problem
+
+
+class _Problem:
+    """Training and validation moments of neurons and what they share, and the maps of a choice."""
+
+    def __init__(
+        self,
+        data: WindowData,
+        config: PopulationRidgeConfig,
+        components: Components,
+        covariates: PastCovariates,
+    ) -> None:
+        self.components, self.covariates = components, covariates
+        self.own_lags = min(config.own_lags, data.context)
+        self.shared_lags = min(config.shared_lags, data.context)
+        series = joined(components.series(data), covariates.series(data))
+        splits = data.train, data.validation
+        self.groups = neuron_groups(data, splits)
+        self.train, self.validation = (
+            MomentSource(data, split, components.centre, self.own_lags, series, self.shared_lags)
+            for split in splits
+        )
+
+    @property
+    def n_series(self) -> int:
+        """Components and covariates."""
+        return self.components.weights.shape[1] + len(self.covariates.mean)
+
+    def best(self, candidates: Iterable[Choice]) -> Choice:
+        """The candidate with the smallest squared error on validation windows.
+
+        Its large products are in float32: enough to rank the candidates.
+        """
+        candidates = list(candidates)
         if len(candidates) == 1:
             return candidates[0]
         errors = dict.fromkeys(candidates, 0.0)
-        blocks = (self._moments(data, split, projection) for split in (data.train, data.validation))
-        for (n_neurons, train), (_, validation) in zip(*blocks):
-            for count in counts:
-                tried = [choice for choice in candidates if choice.components == count]
-                ridges = [choice.shared_ridge for choice in tried]
-                maps = _chunk_maps(train, n_neurons, data.horizon, tried[0], ridges)
-                for choice, one in zip(tried, maps):
-                    errors[choice] += sum(squared_error(m, one) for m in validation)
+        for group in self.groups:
+            learnt, checked = self.train.features(group), self.validation.features(group)
+            spaces = self._spaces(group, learnt, candidates)
+            for neurons in group.chunks():
+                pair = (
+                    self.train.moments(group, neurons, learnt),
+                    self.validation.moments(group, neurons, checked),
+                )
+                for choice, error in _errors(*pair, spaces):
+                    errors[choice] += error
         return min(errors, key=errors.get)
 
+    def solve(self, choice: Choice) -> Maps:
+        """Maps of all neurons."""
+        parts = []
+        for group in self.groups:
+            features = self.train.features(group)
+            ((basis, ((_, inverse),)),) = self._spaces(group, features, [choice])
+            for neurons in group.chunks():
+                moments = self.train.moments(group, neurons, features).rotated(basis)
+                maps = ridge_maps(moments, choice.own_ridge, inverse)
+                parts.append(maps._replace(shared=maps.shared @ basis.T))
+        order = torch.cat([group.neurons for group in self.groups]).argsort()
+        return Maps(*(torch.cat(part)[order] for part in zip(*parts)))
 
-def leading_components(
-    data: WindowData, mean: Tensor, deviation: Tensor, n_components: int
-) -> Tensor:
-    """Principal axes of the standardised training block, (neuron, component), for raw values.
+    def _spaces(self, group: Group, features: Features, candidates: list[Choice]) -> list[Space]:
+        """Bases of the features in which the candidates are solved; one for many penalties."""
+        spaces = []
+        for _, choices in groupby(candidates, _same_features):
+            choices = list(choices)
+            first = choices[0]
+            eigenvalues, basis = self._basis(features, first)
+            if first.rank is None:
+                inverses = (1 / (eigenvalues + choice.shared_ridge) for choice in choices)
+                spaces.append((basis, list(zip(choices, inverses))))
+                continue
+            basis = basis / (eigenvalues + first.shared_ridge).sqrt()
+            basis = basis @ self._directions(group, features, first, basis)
+            for choice in choices:
+                leading = basis[:, : choice.rank]
+                spaces.append((leading, [(choice, leading.new_ones(leading.shape[1]))]))
+        return spaces
 
-    By subspace iteration, which streams the block. The most important component comes first.
-    """
-    n = data.n_neurons
-    if n_components == 0:
-        return torch.zeros(n, 0, dtype=torch.float64)
-    typical = deviation.square().mean().sqrt()
-    scale = torch.where(deviation > SILENT * typical, 1 / deviation, 0.0)
+    def _basis(self, features: Features, choice: Choice) -> tuple[Tensor, Tensor]:
+        """Eigenvalues and basis of the features that a choice uses, for its shared penalty 1."""
+        variances = features.covariance.diagonal().view(self.shared_lags, self.n_series)
+        n_all = self.components.weights.shape[1]
+        penalty = torch.zeros_like(variances)
+        penalty[:, : choice.components] = variances[:, : choice.components].mean()
+        if choice.covariate_ridge is not None:
+            ratio = choice.covariate_ridge / choice.shared_ridge
+            penalty[:, n_all:] = ratio * variances[:, n_all:].mean()
+        used = penalty.flatten().nonzero()[:, 0]
+        part = Features(features.mean[used], features.covariance[used][:, used])
+        eigenvalues, basis = penalised_basis(part, penalty.flatten()[used])
+        return eigenvalues, basis.new_zeros(len(features.mean), len(used)).index_copy(
+            0, used, basis
+        )
 
-    def covariance_times(vectors: Tensor) -> Tensor:
-        total = torch.zeros_like(vectors)
-        for piece in train_pieces(data):
-            values = ((piece - mean) * scale).nan_to_num(0.0)
-            total += values.T @ (values @ vectors)
-        return total
-
-    generator = torch.Generator().manual_seed(0)
-    size = min(n, n_components + SPARE_COMPONENTS)
-    basis = torch.randn(n, size, generator=generator, dtype=torch.float64)
-    for _ in range(ITERATIONS):
-        basis = torch.linalg.qr(covariance_times(basis)).Q
-    rotation = torch.linalg.eigh(basis.T @ covariance_times(basis)).eigenvectors.flip(1)
-    return (basis @ rotation)[:, :n_components] * scale[:, None]
-
-
-def ridge_maps(
-    moments: Moments, horizon: int, n_components: int, own_ridge: float, shared: Iterable[float]
-) -> Iterator[Maps]:
-    """Exact ridge maps with a free intercept, one for each strength of the ``shared`` penalty."""
-    lags = moments.mean.shape[1] - horizon
-    keep = moments.leading(n_components)
-    eigenvalues, basis = torch.linalg.eigh(moments.shared[keep][:, keep])
-    cross = moments.cross[:, :, keep] @ basis  # (neuron, part, feature)
-    variance = moments.covariance[:, :lags, :lags].diagonal(dim1=1, dim2=2).mean(dim=1)
-    usable = ((variance > 1e-12) & (moments.count >= lags + horizon))[:, None, None]
-    penalty = torch.where(usable, own_ridge * variance[:, None, None], 1.0)
-    penalty = penalty * torch.eye(lags, dtype=torch.float64)
-    for ridge in shared:
-        inverse = 1 / (eigenvalues + ridge * eigenvalues.mean()).clamp(min=1e-12)
-        schur = moments.covariance[:, :lags] - (cross[:, :lags] * inverse) @ cross.mT
-        own_map = _solve(schur[:, :, :lags] + penalty, schur[:, :, lags:]).mT
-        shared_map = (cross[:, lags:] - own_map @ cross[:, :lags]) * inverse @ basis.T
-        own_map, shared_map = own_map * usable, shared_map * usable
-        bias = moments.mean[:, lags:] - (own_map @ moments.mean[:, :lags, None])[..., 0]
-        yield Maps(own_map, shared_map, bias - shared_map @ moments.shared_mean[keep])
-
-
-def squared_error(moments: Moments, maps: Maps) -> float:
-    """Sum over windows, horizons and neurons of the squared error of a chunk's ``maps``."""
-    own, shared, bias = (part[moments.members] for part in maps)
-    lags = own.shape[2]
-    keep = moments.leading(shared.shape[2] // moments.shared_lags)
-    offset = moments.mean[:, lags:] - (own @ moments.mean[:, :lags, None])[..., 0]
-    offset = offset - shared @ moments.shared_mean[keep] - bias
-    covariance, cross = moments.covariance, moments.cross[:, :, keep]
-    # of the residual: what the own lags leave, then what the shared ones take from that
-    left = covariance[:, lags:, lags:].diagonal(dim1=1, dim2=2).sum()
-    left -= 2 * (own * covariance[:, lags:, :lags]).sum()
-    left += (own @ covariance[:, :lags, :lags] * own).sum()
-    left -= 2 * (shared * (cross[:, lags:] - own @ cross[:, :lags])).sum()
-    left += (shared @ moments.shared[keep][:, keep] * shared).sum()
-    return moments.count * float(left + offset.square().sum())
+    def _directions(
+        self, group: Group, features: Features, choice: Choice, basis: Tensor
+    ) -> Tensor:
+        """Directions of the whitened features that forecast most, the strongest first."""
+        total = basis.new_zeros(basis.shape[1], basis.shape[1])
+        for neurons in group.chunks():
+            moments = self.train.moments(group, neurons, features).rotated(basis)
+            maps = ridge_maps(moments, choice.own_ridge, basis.new_ones(basis.shape[1]))
+            total += second_moment(maps.shared)
+        return torch.linalg.eigh(total).eigenvectors.flip(1)
 
 
-def _solve(matrices: Tensor, sides: Tensor) -> Tensor:
-    """Many small systems; numpy, because threads would only wait for each other."""
-    return torch.from_numpy(np.linalg.solve(matrices.numpy(), sides.numpy()))
+def _errors(
+    train: Moments, validation: Moments, spaces: list[Space]
+) -> Iterator[tuple[Choice, float]]:
+    """Squared error on validation of a chunk of neurons, for every candidate."""
+    for basis, choices in spaces:
+        learnt, checked = (part.rotated(basis.float()) for part in (train, validation))
+        for choice, inverse in choices:
+            maps = ridge_maps(learnt, choice.own_ridge, inverse.float())
+            yield choice, squared_error(checked, maps)
 
 
-def _chunk_maps(
-    train: list[Moments], n_neurons: int, horizon: int, choice: Choice, ridges: list[float]
-) -> Iterator[Maps]:
-    """Maps of a chunk of neurons, one for each shared strength."""
-    groups = [
-        ridge_maps(group, horizon, choice.components, choice.own_ridge, ridges) for group in train
-    ]
-    for maps in zip(*groups):
-        whole = Maps(*(part.new_zeros(n_neurons, *part.shape[1:]) for part in maps[0]))
-        for group, parts in zip(train, maps):
-            for target, part in zip(whole, parts):
-                target[group.members] = part
-        yield whole
+def _same_features(choice: Choice) -> tuple[int, float | None, bool]:
+    return choice.components, choice.covariate_ridge, choice.rank is not None

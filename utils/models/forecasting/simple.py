@@ -59,27 +59,28 @@ def train_mean(data: WindowData) -> Tensor:
     return train_moments(data)[0].float()
 
 
-def train_moments(data: WindowData) -> tuple[Tensor, Tensor]:
+def train_moments(data: WindowData, values: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each neuron over the training segments, float64.
 
-    Two passes over bounded pieces, so that a recording larger than memory can be mapped.
-    A neuron that was never observed has mean 0 and deviation 0.
+    Or of other series of the recording, ``values`` (time, series). Two passes over bounded
+    pieces, so that a recording larger than memory can be mapped. What was never observed has
+    mean 0 and deviation 0.
     """
-    total = torch.zeros(data.n_neurons, dtype=torch.float64)
+    values = data.activity if values is None else values
+    total = torch.zeros(values.shape[1], dtype=torch.float64)
     count = torch.zeros_like(total)
-    for piece in train_pieces(data):
-        total += piece.nan_to_num(0.0).sum(dim=0)
+    for piece in train_pieces(data, values):
+        total += piece.double().nansum(dim=0)
         count += piece.isfinite().sum(dim=0)
     count = count.clamp(min=1)
     mean = total / count
     squares = torch.zeros_like(total)
-    for piece in train_pieces(data):
-        squares += (piece - mean).nan_to_num(0.0).square().sum(dim=0)
+    for piece in train_pieces(data, values):
+        squares += piece.double().sub_(mean).square_().nansum(dim=0)
     return mean, (squares / count).sqrt()
 
 
-def train_pieces(data: WindowData, frames: int = 1024) -> Iterator[Tensor]:
-    """The training segments in bounded pieces, (time, neuron) float64, NaN where missing."""
+def train_pieces(data: WindowData, values: Tensor, frames: int = 256) -> Iterator[Tensor]:
+    """Rows of the training segments in bounded pieces, NaN where missing."""
     for start, stop in data.train.segments.tolist():
-        for first in range(start, stop, frames):
-            yield data.activity[first : min(first + frames, stop)].double()
+        yield from values[start:stop].split(frames)
