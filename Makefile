@@ -8,8 +8,9 @@ STAMP := .venv/installed
 NOTEBOOKS := 1_ANALYSIS 2_PREPROCESSING 3_MODELLING TUTORIALS
 NBVAL := --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
 SESSION ?= sample
+FILE ?= DATA/ett/ETTh1.csv
 
-.PHONY: help run test test-code test-notebooks lab refresh bench format lock
+.PHONY: help run test test-code test-notebooks lab refresh bench ett format lock
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -36,6 +37,9 @@ refresh: $(STAMP)  ## execute the .py notebooks and rewrite their .ipynb twins
 
 bench: $(STAMP)  ## benchmarks, printed as tables (not part of test)
 	$(BIN)/python -m tests.benchmarks
+
+ett: $(STAMP)  ## score the forecasters on ETT beside published figures; FILE=... for another than ETTh1
+	$(BIN)/python -m utils.evaluation.ett $(FILE)
 
 format: $(STAMP)  ## format and lint the code
 	$(BIN)/ruff check --fix .
