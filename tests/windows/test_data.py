@@ -274,6 +274,8 @@ def test_reprs_show_shapes_units_rate_minutes_and_n():
     assert repr(data.test) == "WindowSplit(test: 473 windows, 1.8 min in 1 segment)"
     plain = repr(window_data(activity, times))
     assert plain.startswith("WindowData(unknown): 3,600 frames x 4 neurons at 5.00 Hz")
+    hourly = repr(window_data(activity, np.arange(3600) * 3600))
+    assert hourly.startswith("WindowData(unknown): 3,600 frames x 4 neurons every 3600 s")
 
 
 def test_content_hash_follows_activity_clock_and_split():

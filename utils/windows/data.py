@@ -211,7 +211,7 @@ class WindowData:
         unit = f" [{self.unit}]" if self.unit else ""
         lines = [
             f"WindowData({self.source}){simulated}: {len(self.timestamps):,} frames x "
-            f"{self.n_neurons:,} neurons{unit} at {rate:.2f} Hz",
+            f"{self.n_neurons:,} neurons{unit} {_often(rate)}",
             f"  window: {self.context} -> {self.horizon} frames "
             f"({self.context / rate:.1f} s -> {self.horizon / rate:.1f} s), "
             f"{len(self.covariate_names)} covariates"
@@ -223,6 +223,10 @@ class WindowData:
                 f"in {_count(block.segments)}"
             )
         return "\n".join(lines)
+
+
+def _often(rate: float) -> str:
+    return f"at {rate:.2f} Hz" if rate >= 0.1 else f"every {1 / rate:g} s"
 
 
 def _count(segments: NDArray[np.int64]) -> str:
