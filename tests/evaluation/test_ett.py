@@ -16,8 +16,8 @@ from utils.evaluation.ett import (
     evaluate_ett,
     load_setting,
     main,
+    mean_errors,
     report,
-    window_errors,
 )
 from utils.evaluation.ett_published import PUBLISHED, published
 from utils.evaluation.forecasts import BASELINES
@@ -89,7 +89,7 @@ def test_errors_are_means_over_windows_horizons_and_channels(hourly):
     truth = np.stack([values[first : first + 12] for first in firsts])
     difference = truth - np.stack([values[[first - 1]] for first in firsts])
     expected = (difference**2).mean(), np.abs(difference).mean()
-    assert window_errors(model, data.test) == pytest.approx(expected, rel=1e-5)
+    assert mean_errors(model, data.test) == pytest.approx(expected, rel=1e-5)
 
 
 def test_results_have_a_row_per_setting_horizon_and_seed_beside_baselines(
@@ -123,7 +123,7 @@ def test_the_candidate_with_the_smallest_validation_error_is_scored(hourly, sett
     results = evaluate_ett(hourly, folder=tmp_path)
     data = load_ett(hourly, 24, 12)
     errors = [
-        window_errors(build_forecaster("linear", ridge=[ridge]).fit(data), data.test)[0]
+        mean_errors(build_forecaster("linear", ridge=[ridge]).fit(data), data.test)[0]
         for ridge in (1e6, 1e-2)
     ]
     assert errors[1] < 0.9 * errors[0]

@@ -126,7 +126,7 @@ def load_setting(name: str) -> EttSetting:
     return load_config(f"ett/{name}", schema=EttSetting)
 
 
-def window_errors(forecaster: Forecaster, block: WindowSplit) -> tuple[float, float]:
+def mean_errors(forecaster: Forecaster, block: WindowSplit) -> tuple[float, float]:
     """Mean squared and mean absolute error over all windows, horizons and channels."""
     squares = absolute = count = 0.0
     for batch in block.batches(WINDOWS_AT_ONCE):
@@ -168,7 +168,7 @@ def _baseline_row(name: str, data: WindowData) -> dict[str, Any]:
     begin = time.perf_counter()
     forecaster = fitted_baseline(name, data)
     seconds = time.perf_counter() - begin
-    validation, _ = window_errors(forecaster, data.validation)
+    validation, _ = mean_errors(forecaster, data.validation)
     return {"setting": "baseline", "seed": 0} | _row(forecaster, data, validation, seconds)
 
 
@@ -180,7 +180,7 @@ def _setting_rows(
     for seed in seeds if trained else seeds[:1]:
         begin = time.perf_counter()
         fitted = [forecaster.fit(data) for forecaster in setting.forecasters(data.horizon, seed)]
-        errors = [window_errors(forecaster, data.validation)[0] for forecaster in fitted]
+        errors = [mean_errors(forecaster, data.validation)[0] for forecaster in fitted]
         seconds = time.perf_counter() - begin
         best = int(np.argmin(errors))
         yield {"setting": name, "seed": seed} | _row(fitted[best], data, errors[best], seconds)
@@ -189,7 +189,7 @@ def _setting_rows(
 def _row(
     forecaster: Forecaster, data: WindowData, validation: float, seconds: float
 ) -> dict[str, Any]:
-    mse, mae = window_errors(forecaster, data.test)
+    mse, mae = mean_errors(forecaster, data.test)
     return {
         "model": forecaster.name,
         "horizon": data.horizon,
