@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -131,10 +130,20 @@ def position_sums(values: Tensor, runs: np.ndarray, n_positions: int) -> Tensor:
 
 
 def _correlation(run: Tensor, n_windows: int, n_lags: int) -> Tensor:
-    """``sum_s run[s] run[s + lag]`` over the first ``n_windows`` frames: (neuron, lag)."""
-    size = next_fast_len(run.shape[1], real=True)
-    left, right = torch.fft.rfft(run[:, :n_windows], size), torch.fft.rfft(run, size)
-    return torch.fft.irfft(left.conj() * right, size)[:, :n_lags]
+    """``sum_s run[s] run[s + lag]`` over the first ``n_windows`` frames: (neuron, lag).
+
+    In blocks of ``n_lags`` frames, each times itself and the next one.
+    """
+    n, n_blocks = len(run), -(-n_windows // n_lags)
+    later = run.new_zeros(n, (n_blocks + 1) * n_lags)
+    later[:, : run.shape[1]] = run
+    first = later[:, : n_blocks * n_lags].clone()
+    first[:, n_windows:] = 0
+    first, later = (part.view(n, -1, n_lags) for part in (first, later))
+    products = torch.cat([first.mT @ later[:, :-1], first.mT @ later[:, 1:]], dim=2)
+    # entry (i, i + lag) of each neuron's (block, two blocks)
+    strides = (2 * n_lags**2, 2 * n_lags + 1, 1)
+    return products.as_strided((n, n_lags, n_lags), strides).sum(dim=1)
 
 
 def _first_row(a: np.ndarray, b: np.ndarray, n_columns: int) -> np.ndarray:

@@ -8,6 +8,7 @@ frames before the horizon (its *features*).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,8 @@ class Moments:
 class MomentSource:
     """Moments of the windows of one split, for one chunk of neurons after the other.
 
-    Values are measured from ``centre`` (neuron,). ``series`` gives what neurons share.
+    Values are measured from ``centre`` (neuron,). ``series`` gives what neurons share. With
+    ``keep`` the moments of own lags stay in memory, to be used again with other series.
     """
 
     def __init__(
@@ -106,12 +108,21 @@ class MomentSource:
         own_lags: int,
         series: Series | None = None,
         shared_lags: int = 0,
+        *,
+        keep: bool = False,
     ) -> None:
         self.data, self.split, self.centre = data, split, centre
         self.own_lags, self.shared_lags = own_lags, shared_lags
         self.rows = split_rows(split)
         shared = series(self.rows) if series else torch.zeros(self.rows.stop, 0).double()
         self.shared = shared[data.context - shared_lags :] if len(split) else shared
+        self._kept: dict[int, tuple[Tensor, Tensor]] | None = {} if keep else None
+
+    def selected(self, series: list[int]) -> MomentSource:
+        """With some of the series, by their numbers."""
+        other = copy(self)
+        other.shared = self.shared[:, series]
+        return other
 
     def features(self, group: Group) -> Features:
         """Of the complete windows of a group."""
@@ -126,16 +137,31 @@ class MomentSource:
         """Of a chunk of the group; all are 0 where it has no complete window."""
         runs, horizon = group.runs[self.split.name], self.data.horizon
         count = max(_count(runs), 1)
-        first = self.rows.start + self.data.context - self.own_lags
-        values = self.data.activity[min(first, self.rows.stop) : self.rows.stop]
-        values = values.index_select(1, neurons).double().T - self.centre[neurons, None]
-        length = self.own_lags + horizon
-        sums, products = lag_grams(values, runs, length)
-        mean = sums / count
-        covariance = products.div_(count).sub_(_outer(mean, mean))
-        cross = cross_sums(values, self.shared, runs, length, self.shared_lags).flatten(2)
+        values = self._values(neurons)
+        mean, covariance = self._own(int(neurons[0]), values, runs)
+        n_parts = self.own_lags + horizon
+        cross = cross_sums(values, self.shared, runs, n_parts, self.shared_lags).flatten(2)
         cross = cross.div_(count).sub_(_outer(mean, features.mean))
         return Moments(neurons, _count(runs), horizon, mean, covariance, cross, features)
+
+    def _own(self, first: int, values: Tensor, runs: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Mean and covariance of the part, for the chunk that begins with neuron ``first``."""
+        if self._kept is not None and first in self._kept:
+            return self._kept[first]
+        sums, products = lag_grams(values, runs, self.own_lags + self.data.horizon)
+        count = max(_count(runs), 1)
+        mean = sums / count
+        covariance = products.div_(count).sub_(_outer(mean, mean))
+        if self._kept is not None:
+            self._kept[first] = mean, covariance
+        return mean, covariance
+
+    def _values(self, neurons: Tensor) -> Tensor:
+        """(neuron, time) about the centre, from the first position of the part on."""
+        first = self.rows.start + self.data.context - self.own_lags
+        values = self.data.activity[min(first, self.rows.stop) : self.rows.stop]
+        values = values.index_select(1, neurons).T.contiguous().double()
+        return values.sub_(self.centre[neurons, None])
 
 
 def paired_moments(

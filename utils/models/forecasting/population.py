@@ -13,6 +13,7 @@ regression, Mukherjee and Zhu 2011). Own lags are then solved exactly beside the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -110,16 +111,20 @@ class PopulationRidge(Forecaster):
         most = min(max(self.config.components), data.n_neurons)
         components = leading_components(data, centre, deviation, most)
         covariates = PastCovariates.of(data, wanted=self.config.covariates)
-        self.chosen, problem = self._choose(data, components, covariates)
-        maps = problem.solve(self.chosen)
+        problem = _Problem(data, self.config, components, covariates)
+        self.chosen = chosen = self._choose(problem)
+        if chosen.covariate_ridge is None:
+            covariates = NO_COVARIATES
+        problem = problem.part(chosen.components, len(covariates.mean))
+        maps = problem.solve(chosen)
         shared = maps.shared.unflatten(2, (problem.shared_lags, -1)).float()
-        n_components = self.chosen.components
         self.own = maps.own.float()  # (neuron, horizon, own lag)
-        self.shared = shared[..., :n_components]  # (neuron, horizon, lag, component)
-        self.covariate_map = shared[..., n_components:]  # (neuron, horizon, lag, covariate)
+        self.shared = shared[..., : chosen.components]  # (neuron, horizon, lag, component)
+        self.covariate_map = shared[..., chosen.components :]  # (neuron, horizon, lag, covariate)
         self.bias = (maps.bias + centre[:, None]).float()
-        self.centre, self.components = (part.float() for part in problem.components)
-        self.covariate_mean, self.covariate_scale = (part.float() for part in problem.covariates)
+        self.centre = centre.float()
+        self.components = components.weights[:, : chosen.components].float()
+        self.covariate_mean, self.covariate_scale = (part.float() for part in covariates)
 
     def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
         own, shared, bias, centre, weights, covariate_map, *scaling = (
@@ -137,31 +142,24 @@ class PopulationRidge(Forecaster):
             future = future + torch.einsum("blc,nhlc->bhn", recent, covariate_map)
         return future.contiguous()
 
-    def _choose(
-        self, data: WindowData, components: Components, covariates: PastCovariates
-    ) -> tuple[Choice, _Problem]:
+    def _choose(self, problem: _Problem) -> Choice:
         """Smallest squared error on validation: own penalty, population, covariates, rank."""
         config: PopulationRidgeConfig = self.config
-        problem = _Problem(data, config, components.leading(0), NO_COVARIATES)
-        first = config.shared_ridge[0]
-        best = problem.best([Choice(0, ridge, first) for ridge in config.own_ridge])
-        counts = sorted({min(count, data.n_neurons) for count in config.components})
+        first, most = config.shared_ridge[0], problem.n_components
+        best = problem.part(0, 0).best([Choice(0, ridge, first) for ridge in config.own_ridge])
         tried = [
             Choice(count, best.own_ridge, ridge)
-            for count in counts
+            for count in sorted({min(count, most) for count in config.components})
             for ridge in (config.shared_ridge if count else [first])
         ]
-        best = _Problem(data, config, components, NO_COVARIATES).best(tried)
-        components = components.leading(best.components)
-        if len(covariates.mean):
+        best = problem.part(most, 0).best(tried)
+        problem = problem.part(best.components, problem.n_covariates)
+        if problem.n_covariates:
             tried = (best._replace(covariate_ridge=ridge) for ridge in config.covariate_ridge)
-            best = _Problem(data, config, components, covariates).best([best, *tried])
-        if best.covariate_ridge is None:
-            covariates = NO_COVARIATES
-        problem = _Problem(data, config, components, covariates)
-        if config.rank and problem.n_series:
+            best = problem.best([best, *tried])
+        if config.rank and (best.components or best.covariate_ridge):
             best = problem.best([best, *(best._replace(rank=rank) for rank in config.rank)])
-        return best, problem
+        return best
 
 
 class _Problem:
@@ -174,21 +172,28 @@ class _Problem:
         components: Components,
         covariates: PastCovariates,
     ) -> None:
-        self.components, self.covariates = components, covariates
-        self.own_lags = min(config.own_lags, data.context)
+        self.n_components = components.weights.shape[1]
+        self.n_covariates = len(covariates.mean)
         self.shared_lags = min(config.shared_lags, data.context)
+        lags = min(config.own_lags, data.context)
         series = joined(components.series(data), covariates.series(data))
         splits = data.train, data.validation
         self.groups = neuron_groups(data, splits)
         self.train, self.validation = (
-            MomentSource(data, split, components.centre, self.own_lags, series, self.shared_lags)
+            MomentSource(data, split, components.centre, lags, series, self.shared_lags, keep=True)
             for split in splits
         )
 
-    @property
-    def n_series(self) -> int:
-        """Components and covariates."""
-        return self.components.weights.shape[1] + len(self.covariates.mean)
+    def part(self, n_components: int, n_covariates: int) -> _Problem:
+        """With the first components, and all covariates or none."""
+        other = copy(self)
+        covariates = range(self.n_components, self.n_components + n_covariates)
+        series = [*range(n_components), *covariates]
+        other.n_components, other.n_covariates = n_components, n_covariates
+        other.train, other.validation = (
+            source.selected(series) for source in (self.train, self.validation)
+        )
+        return other
 
     def best(self, candidates: Iterable[Choice]) -> Choice:
         """The candidate with the smallest squared error on validation windows.
@@ -244,13 +249,12 @@ class _Problem:
 
     def _basis(self, features: Features, choice: Choice) -> tuple[Tensor, Tensor]:
         """Eigenvalues and basis of the features that a choice uses, for its shared penalty 1."""
-        variances = features.covariance.diagonal().view(self.shared_lags, self.n_series)
-        n_all = self.components.weights.shape[1]
+        variances = features.covariance.diagonal().view(self.shared_lags, -1)
         penalty = torch.zeros_like(variances)
         penalty[:, : choice.components] = variances[:, : choice.components].mean()
         if choice.covariate_ridge is not None:
             ratio = choice.covariate_ridge / choice.shared_ridge
-            penalty[:, n_all:] = ratio * variances[:, n_all:].mean()
+            penalty[:, self.n_components :] = ratio * variances[:, self.n_components :].mean()
         used = penalty.flatten().nonzero()[:, 0]
         part = Features(features.mean[used], features.covariance[used][:, used])
         eigenvalues, basis = penalised_basis(part, penalty.flatten()[used])
