@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
-from utils.metrics import EventCounts, average_precision, event_f1
+from utils.metrics import EventCounts, average_precision, best_threshold, event_f1
 
 
 @pytest.fixture
@@ -84,13 +84,45 @@ def test_no_event_anywhere_is_nan_and_missing_all_is_zero():
     assert np.isnan(average_precision(some, none, 0.5)).all()
 
 
-def test_average_precision_agrees_with_scikit_learn(forecast):
+@pytest.mark.parametrize("kind", ["distinct", "tied", "constant", "single precision"])
+def test_average_precision_agrees_with_scikit_learn(forecast, kind):
     pred, true = forecast
-    area = average_precision(pred, true, 0.5)
-    expected = average_precision_score(true[:, 4, 2] > 0.5, pred[:, 4, 2])
-    assert area[4, 2] == pytest.approx(expected)
-    chance = average_precision(np.zeros_like(pred), true, 0.5)
-    np.testing.assert_allclose(chance, (true > 0.5).mean(axis=0))
+    pred = {
+        "distinct": pred, "tied": pred.round(), "constant": np.zeros_like(pred),
+        "single precision": pred.astype(np.float32),
+    }[kind]  # fmt: skip
+    mask = np.random.default_rng(1).random(true.shape) < 0.8
+    area = average_precision(pred, true, [0.5, 1.5, -1], mask)
+    for step, neuron in np.ndindex(6, 3):
+        use = mask[:, step, neuron]
+        events = true[use, step, neuron] > [0.5, 1.5, -1][neuron]
+        expected = average_precision_score(events, pred[use, step, neuron])
+        assert area[step, neuron] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_forecast_that_is_nan_has_no_precision(forecast):
+    pred, true = forecast
+    pred[3, 2, 1] = np.nan
+    missing = np.isnan(average_precision(pred, true, 0.5))
+    assert np.argwhere(missing).tolist() == [[2, 1]]
+
+
+def test_a_shrunken_forecast_gets_a_shrunken_threshold(forecast):
+    _, true = forecast
+    shrunken = 0.3 * true
+    thresholds = [1.0, 0.5, 0.3, 0.1]
+    assert thresholds[best_threshold(shrunken, true, 1.0, thresholds)] == 0.3
+    at_its_own = EventCounts(1.0, pred_threshold=0.3).update(shrunken, true)
+    assert at_its_own.total_f1 == 1
+    assert EventCounts(1.0).update(shrunken, true).total_f1 < 0.5
+    assert best_threshold(true, true + 100 * (true > 9), 50.0, thresholds) == 0  # no events
+
+
+def test_counts_of_several_add_up(forecast):
+    pred, true = forecast
+    parts = [EventCounts(0.5).update(p, t) for p, t in ((pred, true), (true, true))]
+    both = EventCounts(0.5).update(pred, true).update(true, true)
+    np.testing.assert_array_equal(EventCounts.together(parts).f1, both.f1)
 
 
 def test_wrong_use_is_named():

@@ -1,44 +1,54 @@
 """Score a forecaster on a block of windows, beside the baselines that it has to beat.
 
 Windows are streamed; baselines are fitted, and scored, once per recording. Over several neurons
-the squared and absolute errors, R2 and skill are pooled (a neuron counts by its variance); the
-Pearson correlation is the mean over neurons.
+the squared and absolute errors, R2 and skill are pooled (a neuron counts by its variance); CRPS
+and coverage are means over all values; Pearson correlation and AUPRC are means over neurons.
+
+Each model is scored as a distribution too: its own where it has one, else its residuals on at most
+500 validation windows around its forecast, per frame ahead and neuron (split conformal
+prediction). Events are frames in which a neuron exceeds its train mean by two standard deviations;
+the forecast has one where it exceeds a shrunken threshold, the part of those two deviations that
+gives the model the best F1 on validation windows. The area under the precision-recall curve, which
+needs no threshold, is that of at most 1000 windows and 32 million values, evenly spread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
-from utils.metrics import EventCounts, ForecastErrors, SkillInterval, block_bootstrap, skill
+from utils.evaluation.window_errors import (
+    Errors,
+    Oracle,
+    errors_of_forecaster,
+    errors_of_oracle,
+)
+from utils.metrics import (
+    LEVELS,
+    SkillInterval,
+    block_bootstrap,
+    block_bootstrap_fraction,
+    skill,
+)
 from utils.models.forecasting import Forecaster, build_forecaster
-from utils.models.forecasting.simple import train_moments
-from utils.training.task import past_covariates
 
 if TYPE_CHECKING:
     from utils.windows import WindowData, WindowSplit
 
-BASELINES = ("persistence", "mean", "train_mean", "ar16")
-EVENT_DEVIATIONS = 2.0  # an event exceeds its neuron's train mean by so many deviations
-BATCH_VALUES = 4_000_000  # forecast values in memory at once
+BASELINES = ("persistence", "mean", "train_mean", "ar16", "population_ridge")
+FLOOR = "mean"  # what the fraction of the oracle starts from
+COVERED = (0.8, 0.95)  # central intervals whose coverage is told
 
 # Baselines are the same for all models scored on one recording.
 _fitted: WeakKeyDictionary[WindowData, dict[str, Forecaster]] = WeakKeyDictionary()
 _scored: WeakKeyDictionary[WindowData, dict[tuple, Errors]] = WeakKeyDictionary()
-_moments: WeakKeyDictionary[WindowData, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
-
-
-@dataclass
-class Errors:
-    """Everything that one pass over the windows of a split gives."""
-
-    forecast: ForecastErrors
-    events: EventCounts
+_oracles: WeakKeyDictionary[Oracle, dict[tuple, Errors]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -51,25 +61,61 @@ class ForecastScores:
     unit: str
     frame_rate: float  # Hz
     data_hash: str
+    settings: dict[str, Any] = field(repr=False)
     errors: Errors = field(repr=False)
-    baselines: dict[str, Errors] = field(repr=False)
-    skills: dict[str, SkillInterval] = field(repr=False)  # per horizon
-    overall: dict[str, SkillInterval] = field(repr=False)  # all horizons as one
+    baselines: dict[str, Errors] = field(repr=False)  # "oracle" among them where there is one
     neurons: pd.DataFrame = field(repr=False)
     train_mean: Errors = field(repr=False)
+    floor: Errors = field(repr=False)  # the context mean
+    seed: int = 0  # of the bootstrap
+    seed_mses: tuple[float, ...] = ()  # of each seed, where the errors are a mean over seeds
+
+    @cached_property
+    def skills(self) -> dict[str, SkillInterval]:
+        """Skill over each baseline per horizon."""
+        return {
+            name: block_bootstrap(self.errors.forecast, other.forecast, seed=self.seed)
+            for name, other in self.baselines.items()
+        }
+
+    @cached_property
+    def overall(self) -> dict[str, SkillInterval]:
+        """Skill over each baseline, all horizons as one."""
+        return {
+            name: block_bootstrap(self.errors.pooled, other.pooled, seed=self.seed)
+            for name, other in self.baselines.items()
+        }
+
+    def of_oracle(self, by_horizon: bool = False) -> SkillInterval | None:
+        """(MSE of the context mean - MSE) / (MSE of the context mean - MSE of the oracle).
+
+        0 is the context mean, 1 the best possible forecast; None without an oracle.
+        """
+        if "oracle" not in self.baselines:
+            return None
+        three = (self.errors, self.floor, self.baselines["oracle"])
+        errors = [each.forecast if by_horizon else each.pooled for each in three]
+        return block_bootstrap_fraction(*errors, seed=self.seed)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per horizon and baseline.
 
         Columns: model, source, split, data, horizon (frames), seconds, mse, mae, r2 (about the
-        train mean), pearson, event_f1, baseline, skill = 1 - mse / mse of the baseline, its
-        interval low and high (NaN: not estimable), n_blocks.
+        train mean), pearson, event_f1, auprc, crps, coverage_80 and coverage_95 (share of the
+        truth inside the central interval), of_oracle with its interval (where there is an
+        oracle), baseline, skill = 1 - mse / mse of the baseline, its interval low and high (NaN:
+        not estimable), n_blocks.
         """
         own = _by_horizon(self.errors, self.train_mean)
         own.insert(0, "horizon", np.arange(1, len(own) + 1))
         own.insert(1, "seconds", own["horizon"] / self.frame_rate)
         for place, (column, value) in enumerate(self._about().items()):
             own.insert(place, column, value)
+        fraction = self.of_oracle(by_horizon=True)
+        if fraction is not None:
+            own = own.assign(
+                of_oracle=fraction.skill, of_oracle_low=fraction.low, of_oracle_high=fraction.high
+            )
         tables = [
             own.assign(
                 baseline=name,
@@ -85,20 +131,42 @@ class ForecastScores:
     def summary(self) -> dict[str, Any]:
         """The scores over all horizons: one row of the leaderboard.
 
-        Each baseline has ``over_<baseline>_skill`` with its interval ``_low`` and ``_high``.
+        Each baseline has ``over_<baseline>_skill`` with its interval ``_low`` and ``_high``;
+        ``of_oracle`` with its interval is there where the oracle is. ``mse_sd`` is the standard
+        deviation over ``n_seeds`` seeds (NaN for one).
         """
         row = self._about() | _overall(self.errors, self.train_mean)
         for name, interval in self.overall.items():
-            row[f"over_{name}_skill"] = float(interval.skill[0])
-            row[f"over_{name}_low"] = float(interval.low[0])
-            row[f"over_{name}_high"] = float(interval.high[0])
+            row |= _with_interval(f"over_{name}", interval, "_skill")
             row["n_blocks"] = interval.n_blocks
+        fraction = self.of_oracle()
+        if fraction is not None:
+            row |= _with_interval("of_oracle", fraction)
+        row["n_seeds"] = max(len(self.seed_mses), 1)
+        row["mse_sd"] = float(np.std(self.seed_mses, ddof=1)) if row["n_seeds"] > 1 else np.nan
         return row
+
+    def reliability(self) -> pd.DataFrame:
+        """Share of the truth at or below each predicted quantile: one row per horizon and level.
+
+        Columns: model, horizon, seconds, level, observed (the level where calibrated), n values.
+        """
+        quantiles = self.errors.quantiles
+        observed = quantiles.reliability()  # (horizon, level)
+        horizons = np.arange(1, len(observed) + 1)
+        table = pd.DataFrame({"model": self.model, "horizon": horizons})
+        table = table.loc[table.index.repeat(len(quantiles.levels))].reset_index(drop=True)
+        return table.assign(
+            seconds=table["horizon"] / self.frame_rate,
+            level=np.tile(quantiles.levels, len(observed)),
+            observed=observed.ravel(),
+            n=np.repeat(quantiles.count.sum(axis=1).astype(int), len(quantiles.levels)),
+        )
 
     @property
     def per_neuron(self) -> pd.DataFrame:
         """One row per neuron, over all horizons: its table columns, scores and skills."""
-        errors = self.errors.forecast.pooled()
+        errors = self.errors.pooled
         scores = pd.DataFrame(
             {
                 "mse": errors.mse[0],
@@ -106,10 +174,11 @@ class ForecastScores:
                 "r2": errors.r2[0],
                 "pearson": _mean(self.errors.forecast.pearson, axis=0),
                 "event_f1": _mean(self.errors.events.f1, axis=0),
+                "crps": _mean(self.errors.quantiles.crps, axis=0),
             }
         )
         for name, other in self.baselines.items():
-            scores[f"over_{name}_skill"] = skill(errors.mse[0], other.forecast.pooled().mse[0])
+            scores[f"over_{name}_skill"] = skill(errors.mse[0], other.pooled.mse[0])
         return pd.concat([self.neurons.reset_index(drop=True), scores], axis=1)
 
     def _about(self) -> dict[str, Any]:
@@ -127,6 +196,8 @@ def score_forecasts(
     *,
     split: str = "test",
     baselines: Sequence[str] = BASELINES,
+    oracle: Oracle | None = None,
+    levels: Sequence[float] = LEVELS,
     stride: int = 1,
     seed: int = 0,
 ) -> ForecastScores:
@@ -136,6 +207,9 @@ def score_forecasts(
     ----------
     split : block to score: ``test``, ``passive``, ``validation`` or ``train``.
     baselines : names of forecasters, fitted here on the training block of ``data``.
+    oracle : the best possible forecast of a simulation, ``oracle(origins)`` with the first future
+        frame (batch,) of each window -> (batch, horizon, neuron); scored as a baseline ``oracle``.
+    levels : of the predictive quantiles that CRPS and coverage are computed from.
     stride : score every ``stride``-th window.
     seed : of the bootstrap.
 
@@ -152,9 +226,10 @@ def score_forecasts(
             f"score_forecasts needs baselines, e.g. {', '.join(BASELINES)}; found none"
         )
     block = _block(data, split)
-    errors = _errors(forecaster, block, stride)
-    others = {name: _baseline_errors(name, data, block, stride) for name in baselines}
-    pooled = errors.forecast.pooled()
+    how = (block, stride, tuple(levels))
+    others = {name: _baseline_errors(name, *how) for name in baselines}
+    if oracle is not None:
+        others["oracle"] = _oracle_errors(oracle, *how)
     return ForecastScores(
         model=forecaster.name,
         split=split,
@@ -162,18 +237,13 @@ def score_forecasts(
         unit=data.unit,
         frame_rate=data.frame_rate,
         data_hash=data.content_hash,
-        errors=errors,
+        settings=forecaster.config.model_dump(),
+        errors=_errors(forecaster, *how),
         baselines=others,
-        skills={
-            name: block_bootstrap(errors.forecast, other.forecast, seed=seed)
-            for name, other in others.items()
-        },
-        overall={
-            name: block_bootstrap(pooled, other.forecast.pooled(), seed=seed)
-            for name, other in others.items()
-        },
         neurons=data.neurons,
-        train_mean=_baseline_errors("train_mean", data, block, stride),
+        train_mean=_baseline_errors("train_mean", *how),
+        floor=_baseline_errors(FLOOR, *how),
+        seed=seed,
     )
 
 
@@ -185,30 +255,34 @@ def fitted_baseline(name: str, data: WindowData) -> Forecaster:
     return models[name]
 
 
-def _baseline_errors(name: str, data: WindowData, block: WindowSplit, stride: int) -> Errors:
-    known = _scored.setdefault(data, {})
-    key = name, block.name, stride
+def _errors(
+    forecaster: Forecaster, block: WindowSplit, stride: int, levels: tuple[float, ...]
+) -> Errors:
+    """Errors of a forecaster; those of a fitted baseline are computed once."""
+    if forecaster is _fitted.get(block.data, {}).get(forecaster.name):
+        return _baseline_errors(forecaster.name, block, stride, levels)
+    return errors_of_forecaster(forecaster, block, stride, levels)
+
+
+def _baseline_errors(
+    name: str, block: WindowSplit, stride: int, levels: tuple[float, ...]
+) -> Errors:
+    known = _scored.setdefault(block.data, {})
+    key = name, block.name, stride, levels
     if key not in known:
-        known[key] = _errors(fitted_baseline(name, data), block, stride)
+        baseline = fitted_baseline(name, block.data)
+        known[key] = errors_of_forecaster(baseline, block, stride, levels)
     return known[key]
 
 
-def _errors(forecaster: Forecaster, block: WindowSplit, stride: int) -> Errors:
-    data = block.data
-    if data not in _moments:
-        mean, deviation = train_moments(data)
-        _moments[data] = mean.numpy(), deviation.numpy()
-    mean, deviation = _moments[data]
-    errors = ForecastErrors(mean, data.frame_rate)
-    events = EventCounts(mean + EVENT_DEVIATIONS * deviation)
-    batch_size = max(1, min(512, BATCH_VALUES // (data.horizon * data.n_neurons)))
-    for batch in block.batches(batch_size, stride=stride):
-        forecast = forecaster.predict(batch.past, past_covariates(batch), batch.past_mask).numpy()
-        mask = None if batch.future_mask is None else batch.future_mask.numpy()
-        times = data.timestamps[batch.starts.numpy() + data.context]
-        errors.update(forecast, batch.future.numpy(), mask, times)
-        events.update(forecast, batch.future.numpy(), mask)
-    return Errors(errors, events)
+def _oracle_errors(
+    oracle: Oracle, block: WindowSplit, stride: int, levels: tuple[float, ...]
+) -> Errors:
+    known = _oracles.setdefault(oracle, {})
+    key = block.data.content_hash, block.name, stride, levels
+    if key not in known:
+        known[key] = errors_of_oracle(oracle, block, stride, levels)
+    return known[key]
 
 
 def _block(data: WindowData, split: str) -> WindowSplit:
@@ -219,33 +293,49 @@ def _block(data: WindowData, split: str) -> WindowSplit:
 
 
 def _by_horizon(errors: Errors, train_mean: Errors) -> pd.DataFrame:
-    forecast = errors.forecast
-    mse, about_mean = (_pooled_mse(e.forecast) for e in (errors, train_mean))
-    weight = forecast.count / forecast.count.sum(axis=1, keepdims=True)
-    return pd.DataFrame(
+    forecast, quantiles = errors.forecast, errors.quantiles
+    mse, about_mean = (_pooled(e.forecast.mse, e.forecast.count) for e in (errors, train_mean))
+    table = pd.DataFrame(
         {
             "mse": mse,
-            "mae": np.nansum(forecast.mae * weight, axis=1),
+            "mae": _pooled(forecast.mae, forecast.count),
             "r2": skill(mse, about_mean),
             "pearson": _mean(forecast.pearson, axis=1),
             "event_f1": errors.events.pooled_f1,
+            "auprc": _mean(errors.auprc, axis=1),
+            "crps": _pooled(quantiles.crps, forecast.count),
         }
     )
+    for share in COVERED:
+        if quantiles.has_interval(share):
+            covered = _pooled(quantiles.coverage(share), forecast.count)
+            table[f"coverage_{share * 100:.0f}"] = covered
+    return table
 
 
 def _overall(errors: Errors, train_mean: Errors) -> dict[str, float]:
     """Means over horizons; R2 from the mean errors."""
     row = {name: float(value) for name, value in _by_horizon(errors, train_mean).mean().items()}
-    about_mean = _pooled_mse(train_mean.forecast).mean()
+    about_mean = _pooled(train_mean.forecast.mse, train_mean.forecast.count).mean()
     return row | {"r2": float(skill(row["mse"], about_mean))}
 
 
-def _pooled_mse(errors: ForecastErrors) -> np.ndarray:
-    return np.nansum(errors.mse * errors.count, axis=1) / errors.count.sum(axis=1)
+def _with_interval(name: str, interval: SkillInterval, suffix: str = "") -> dict[str, float]:
+    return {
+        f"{name}{suffix}": float(interval.skill[0]),
+        f"{name}_low": float(interval.low[0]),
+        f"{name}_high": float(interval.high[0]),
+    }
+
+
+def _pooled(values: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Mean over neurons (horizon,), each weighted by its scored values; NaN does not count."""
+    weight = count * np.isfinite(values)
+    total = weight.sum(axis=1)
+    sums = np.nansum(values * weight, axis=1)
+    return np.divide(sums, total, out=np.full(total.shape, np.nan), where=total > 0)
 
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
     """Mean of what is not NaN; NaN without a warning where all is."""
-    counted = np.isfinite(values).sum(axis=axis)
-    total = np.nansum(values, axis=axis)
-    return np.divide(total, counted, out=np.full(total.shape, np.nan), where=counted > 0)
+    return _pooled(np.moveaxis(values, axis, 1), np.ones(np.moveaxis(values, axis, 1).shape))

@@ -1,15 +1,31 @@
-"""Numbers from arrays: forecast errors, event scores and their intervals."""
+"""Numbers from arrays: forecast errors, event and distribution scores, and their intervals."""
 
-from utils.metrics.bootstrap import SkillInterval, block_bootstrap
-from utils.metrics.events import EventCounts, average_precision, event_f1
+from utils.metrics.bootstrap import SkillInterval, block_bootstrap, block_bootstrap_fraction
+from utils.metrics.events import EventCounts, average_precision, best_threshold, event_f1
 from utils.metrics.forecasting import ForecastErrors, mae, mse, pearson, r2, skill
+from utils.metrics.probabilistic import (
+    LEVELS,
+    QuantileScores,
+    conformal_quantiles,
+    crps_from_quantiles,
+    crps_gaussian,
+    crps_student_t,
+)
 
 __all__ = [
+    "LEVELS",
     "EventCounts",
     "ForecastErrors",
+    "QuantileScores",
     "SkillInterval",
     "average_precision",
+    "best_threshold",
     "block_bootstrap",
+    "block_bootstrap_fraction",
+    "conformal_quantiles",
+    "crps_from_quantiles",
+    "crps_gaussian",
+    "crps_student_t",
     "event_f1",
     "mae",
     "mse",

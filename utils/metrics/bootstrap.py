@@ -7,8 +7,9 @@ replacement, the same for model and baseline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,11 @@ from utils.metrics.forecasting import ForecastErrors, skill
 
 MIN_BLOCKS = 10
 DRAWS_AT_ONCE = 100  # bounds the memory: draws x neurons
+BLOCK_SECONDS = 60.0
+N_RESAMPLES = 1000
+
+# A baseline is compared with many models: its draws are made once.
+_drawn: WeakKeyDictionary[ForecastErrors, dict[tuple, NDArray[np.float64]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,8 @@ def block_bootstrap(
     model: ForecastErrors,
     baseline: ForecastErrors,
     *,
-    block_seconds: float = 60.0,
-    n_resamples: int = 1000,
+    block_seconds: float = BLOCK_SECONDS,
+    n_resamples: int = N_RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
 ) -> SkillInterval:
@@ -64,26 +70,87 @@ def block_bootstrap(
 
     .. [1] Politis and Romano (1992), "A circular block-resampling procedure for stationary data".
     """
-    _check_paired(model, baseline)
-    model_sums, baseline_sums = model.chunk_squared, baseline.chunk_squared
-    estimate = skill(model_sums.sum(axis=(0, 2)), baseline_sums.sum(axis=(0, 2)))
-    n_blocks = int(model.seconds / block_seconds + 1e-9)
+    how = (block_seconds, n_resamples, seed)
+    return _interval(skill, [model, baseline], how, level)
+
+
+def block_bootstrap_fraction(
+    model: ForecastErrors,
+    baseline: ForecastErrors,
+    ceiling: ForecastErrors,
+    *,
+    block_seconds: float = BLOCK_SECONDS,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> SkillInterval:
+    """Interval of (MSE of baseline - MSE) / (MSE of baseline - MSE of ceiling), per horizon.
+
+    0 is the baseline, 1 the best that can be reached; NaN where the ceiling is no better than the
+    baseline. All three are drawn together, as in :func:`block_bootstrap`.
+    """
+    how = (block_seconds, n_resamples, seed)
+    return _interval(_fraction, [model, baseline, ceiling], how, level)
+
+
+def resampled_squares(
+    errors: ForecastErrors, block_seconds: float, n_resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Squared error (draw, horizon) of every draw of blocks and neurons.
+
+    Draws depend on the number of chunks and neurons and on the seed alone: those of two models
+    scored on the same windows are paired.
+    """
+    key = (errors.n_windows, block_seconds, n_resamples, seed)
+    known = _drawn.setdefault(errors, {})
+    if key not in known:
+        sums = errors.chunk_squared
+        length = int(np.ceil(block_seconds / errors.chunk_seconds))
+        known[key] = np.concatenate(
+            [
+                _weighted(sums, time, neurons)
+                for time, neurons in _weights(sums.shape, length, n_resamples, seed)
+            ]
+        )
+    return known[key]
+
+
+def interval_of_draws(
+    estimate: NDArray[np.float64], draws: NDArray[np.float64], n: int, level: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Low and high end (horizon,) from (draw, horizon), widened for ``n`` independent units."""
+    tail = (1 - level) / 2
+    wider = stats.t.isf(tail, n - 1) / stats.norm.isf(tail)
+    wider *= np.sqrt(n / (n - 1))
+    low, high = estimate + wider * (np.quantile(draws, [tail, 1 - tail], axis=0) - estimate)
+    return low, high
+
+
+def _interval(
+    statistic: Callable[..., NDArray[np.float64]],
+    errors: list[ForecastErrors],
+    how: tuple[float, int, int],  # block_seconds, n_resamples, seed
+    level: float,
+) -> SkillInterval:
+    first = errors[0]
+    for other in errors[1:]:
+        _check_paired(first, other)
+    estimate = statistic(*(e.squared.sum(axis=1) for e in errors))
+    n_blocks = int(first.seconds / how[0] + 1e-9)
     if n_blocks < MIN_BLOCKS:
         unknown = np.full(len(estimate), np.nan)
         return SkillInterval(estimate, unknown, unknown.copy(), n_blocks, level)
+    draws = statistic(*(resampled_squares(e, *how) for e in errors))  # (draw, horizon)
+    return SkillInterval(
+        estimate, *interval_of_draws(estimate, draws, n_blocks, level), n_blocks, level
+    )
 
-    length = int(np.ceil(block_seconds / model.chunk_seconds))
-    draws = np.concatenate(
-        [
-            skill(_weighted(model_sums, time, neurons), _weighted(baseline_sums, time, neurons))
-            for time, neurons in _weights(model_sums.shape, length, n_resamples, seed)
-        ]
-    )  # (draw, horizon)
-    tail = (1 - level) / 2
-    wider = stats.t.isf(tail, n_blocks - 1) / stats.norm.isf(tail)
-    wider *= np.sqrt(n_blocks / (n_blocks - 1))
-    low, high = estimate + wider * (np.quantile(draws, [tail, 1 - tail], axis=0) - estimate)
-    return SkillInterval(estimate, low, high, n_blocks, level)
+
+def _fraction(
+    model: NDArray[np.float64], baseline: NDArray[np.float64], ceiling: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    room = baseline - ceiling
+    return np.divide(baseline - model, room, out=np.full(room.shape, np.nan), where=room > 0)
 
 
 def _check_paired(model: ForecastErrors, baseline: ForecastErrors) -> None:
