@@ -153,12 +153,14 @@ class Forecaster(ABC):
         is_numpy = not isinstance(past, Tensor)
         values = torch.as_tensor(past, dtype=torch.float32)
         self._check_shape(values)
-        observed = torch.isfinite(values)
         if mask is not None:
             mask = torch.as_tensor(mask, dtype=torch.bool, device=values.device)
             self._check_beside("mask", mask, values, values.shape[2])
-            observed &= mask
-        complete = bool(observed.all())
+        # One pass: the sum is finite unless an entry is not (or, rarely, by overflow).
+        complete = mask is None and bool(torch.isfinite(values.sum()))
+        if not complete:
+            observed = torch.isfinite(values) if mask is None else torch.isfinite(values) & mask
+            complete = bool(observed.all())
         values = values if complete else torch.where(observed, values, 0.0)
         if covariates is not None:
             covariates = torch.as_tensor(covariates, dtype=torch.float32)
