@@ -67,6 +67,47 @@ def test_decoder_sees_zeros_for_the_horizon(world):
     assert not seen[0][:, -6:].any()
 
 
+@pytest.mark.parametrize("distil", [False, True])
+def test_fused_attention_equals_the_plain_one(world, distil):
+    network = network_of(small(dropout=0.0, distil=distil, decoder_layers=2), world)
+    batch = world.train.batch(torch.arange(8))
+    outputs, gradients = [], []
+    for kind in ("sdpa", "eager"):
+        for part in (network.encoder, network.decoder):
+            part.config._attn_implementation = kind
+        network.zero_grad()
+        outputs.append(network(batch.past, batch.past_mask, None).outputs)
+        network.loss(network(batch.past, batch.past_mask, None), batch.future, None).backward()
+        gradients.append([p.grad.clone() for p in network.parameters() if p.grad is not None])
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-5)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_full_attention_is_fused_and_probsparse_keeps_its_mask(world):
+    kinds = {}
+    for attention in ("full", "prob"):
+        network = network_of(small(attention=attention), world)
+        kinds[attention] = network.decoder.config._attn_implementation
+    assert kinds == {"full": "sdpa", "prob": "eager"}
+
+
+def test_decoder_frames_do_not_see_later_ones(world):
+    """Whatever stood in the horizon from frame t on changes nothing before t."""
+    network = network_of(small(decoder_layers=2), world).eval()
+    frames = torch.randn(3, 12 + 6, world.n_neurons)
+    later = frames.clone()
+    later[:, 14:] += 5.0
+    hidden = torch.randn(3, 24, 16)
+    before, after = (
+        network.decoder(
+            inputs_embeds=x, encoder_hidden_states=hidden, use_cache=False
+        ).last_hidden_state
+        for x in (frames, later)
+    )
+    torch.testing.assert_close(before[:, :14], after[:, :14], rtol=0, atol=1e-6)
+    assert ((before - after)[:, 14:].abs().amax(dim=2) > 1e-3).all()
+
+
 @pytest.mark.parametrize(
     ("skip", "name", "settings"),
     [("linear", "linear", {"lags": [16, 24]}), ("population", "population_ridge", {})],

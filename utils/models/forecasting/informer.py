@@ -66,6 +66,8 @@ class InformerNetwork(ForecastModule):
         library = _library_config(config, context, self.label + horizon, n_neurons + n_covariates)
         self.encoder = InformerEncoder(library)
         self.decoder = InformerDecoder(library)
+        if config.attention == "full":
+            _fuse_attention(self.encoder, self.decoder)
         self.to_neurons = nn.Linear(config.d_model, n_neurons * self.head.n_outputs)
         nn.init.normal_(self.to_neurons.weight, std=0.01)  # training starts at the skip forecast
         nn.init.zeros_(self.to_neurons.bias)
@@ -93,6 +95,17 @@ class InformerForecaster(NetworkForecaster):
     Module = InformerNetwork
 
 
+def _fuse_attention(encoder: InformerEncoder, decoder: InformerDecoder) -> None:
+    """Choose the fused kernel of torch, which the library does not offer for this model by name.
+
+    It then leaves the causal mask of the decoder to the kernel, so its layers must ask for one.
+    """
+    for part in (encoder, decoder):
+        part.config._attn_implementation = "sdpa"
+    for layer in decoder.layers:
+        layer.self_attn.is_causal = True
+
+
 def _library_config(
     config: InformerConfig, context: int, decoder_length: int, n_features: int
 ) -> LibraryConfig:
@@ -110,7 +123,7 @@ def _library_config(
         encoder_ffn_dim=config.ffn_dim,
         decoder_ffn_dim=config.ffn_dim,
         dropout=config.dropout,
-        attention_dropout=config.dropout,
+        attention_dropout=0.0,  # the fused kernel of CPUs has none
         activation_dropout=config.dropout,
         encoder_layerdrop=0.0,
         decoder_layerdrop=0.0,
