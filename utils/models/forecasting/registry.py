@@ -20,6 +20,7 @@ FORECASTERS: dict[str, str | type[Forecaster]] = {
     "ar16": "utils.models.forecasting.linear:Autoregression",
     "population_ridge": "utils.models.forecasting.population:PopulationRidge",
     "informer": "utils.models.forecasting.informer:InformerForecaster",
+    "autoformer": "utils.models.forecasting.autoformer:AutoformerForecaster",
 }
 
 
