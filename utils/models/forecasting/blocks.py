@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 
 class Attention(nn.Module):
-    """Multi-head attention of ``x`` to ``context`` (to itself where none is given)."""
+    """Multi-head attention of ``x`` to ``context`` (to itself where none is given).
 
-    def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0) -> None:
+    Attention weights are not dropped out: on a CPU that would need the matrix of all weights, with
+    memory that grows with the square of the tokens.
+    """
+
+    def __init__(self, d_model: int, n_heads: int) -> None:
         super().__init__()
         if d_model % n_heads:
             raise ValueError(f"d_model {d_model} must be a multiple of n_heads {n_heads}")
-        self.n_heads, self.dropout = n_heads, dropout
+        self.n_heads = n_heads
         self.query = nn.Linear(d_model, d_model)
         self.key_value = nn.Linear(d_model, 2 * d_model)
         self.out = nn.Linear(d_model, d_model)
@@ -28,9 +34,7 @@ class Attention(nn.Module):
             part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)  # (batch, head, token, width)
             for part in (self.query(x), key, value)
         )
-        mixed = scaled_dot_product_attention(
-            query, key, value, dropout_p=self.dropout * self.training
-        )
+        mixed = scaled_dot_product_attention(query, key, value)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -46,7 +50,7 @@ class TransformerLayer(nn.Module):
         norm: Literal["layer", "batch"] = "layer",
     ) -> None:
         super().__init__()
-        self.attention = Attention(d_model, n_heads, dropout)
+        self.attention = Attention(d_model, n_heads)
         self.feed_forward = nn.Sequential(
             nn.Linear(d_model, ffn_dim),
             nn.GELU(),
@@ -69,6 +73,18 @@ class TokenBatchNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, token, feature) -> the same shape."""
         return super().forward(x.flatten(0, -2)).view_as(x)
+
+
+def in_pieces(function: Callable[[Tensor], Tensor], rows: Tensor, at_once: int) -> Tensor:
+    """``function(rows)`` in bounded memory: more than ``at_once`` rows are taken in pieces.
+
+    The inside of a piece is computed again for its gradient instead of being kept.
+    """
+    if len(rows) <= at_once:
+        return function(rows)
+    return torch.cat(
+        [checkpoint(function, piece, use_reentrant=False) for piece in rows.split(at_once)]
+    )
 
 
 def sinusoids(length: int, d_model: int) -> Tensor:

@@ -60,6 +60,11 @@ class NetworkConfig(ForecasterConfig):
         1.0, ge=0, description="holds the scale of a gaussian or student_t head in bounds"
     )
 
+    @property
+    def fits_any_neuron(self) -> bool:
+        """Whether scaling and skip hold nothing of a certain neuron."""
+        return self.normalise != "train" and self.skip in ("none", "last", "mean")
+
 
 class Sizes(NamedTuple):
     """What a network is built for."""
@@ -164,8 +169,7 @@ class NetworkForecaster(Forecaster):
     @property
     def transfers(self) -> bool:
         """Whether nothing in the fitted network belongs to a certain neuron."""
-        fits_any = self.config.normalise != "train" and self.config.skip in ("none", "last", "mean")
-        return self.channel_independent and fits_any
+        return self.channel_independent and self.config.fits_any_neuron
 
     def fit(self, data: WindowData, *, folder: Path | None = None, resume: bool = False) -> Self:
         """Train on the training windows and keep the weights of the best validation epoch.
@@ -214,13 +218,26 @@ class NetworkForecaster(Forecaster):
         return self.config.head != "point"
 
     def _fit(self, data: WindowData) -> None:
-        trainer: TrainerConfig = self.config.trainer
-        folder, resume = self._logs
+        self._start(data)
+        self._train(data, *self._logs)
+
+    def _start(self, data: WindowData) -> None:
+        """A network with random weights of the seed, and statistics of the training block."""
         with quiet_lightning():
-            lightning.seed_everything(trainer.seed, workers=True, verbose=False)
+            lightning.seed_everything(self.config.trainer.seed, workers=True, verbose=False)
         self.network = self._build()
         self.network.prepare(data)
+
+    def _train(self, data: WindowData, folder: Path | None = None, resume: bool = False) -> None:
+        trainer: TrainerConfig = self.config.trainer
         task = ForecastTask(self.network, trainer)
+        loaders = self._loaders(data)
+        self.training = fit_task(task, *loaders, trainer, folder=folder, resume=resume)
+        self._ready()
+
+    def _loaders(self, data: WindowData) -> tuple[WindowLoader, WindowLoader]:
+        """Training windows, shuffled, and validation windows."""
+        trainer: TrainerConfig = self.config.trainer
         train = WindowLoader(
             data.train,
             trainer.batch_size,
@@ -231,8 +248,7 @@ class NetworkForecaster(Forecaster):
         validation = WindowLoader(
             data.validation, trainer.batch_size, stride=trainer.validation_stride
         )
-        self.training = fit_task(task, train, validation, trainer, folder=folder, resume=resume)
-        self._ready()
+        return train, validation
 
     def _build(self) -> ForecastModule:
         """An untrained network for the sizes in ``self.fitted_on``."""

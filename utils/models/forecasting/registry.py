@@ -19,6 +19,9 @@ FORECASTERS: dict[str, str | type[Forecaster]] = {
     "linear": "utils.models.forecasting.linear:LinearForecaster",
     "ar16": "utils.models.forecasting.linear:Autoregression",
     "population_ridge": "utils.models.forecasting.population:PopulationRidge",
+    "tsmixer": "utils.models.forecasting.tsmixer:TSMixerForecaster",
+    "patchtst": "utils.models.forecasting.patchtst:PatchTSTForecaster",
+    "itransformer": "utils.models.forecasting.itransformer:ITransformerForecaster",
     "informer": "utils.models.forecasting.informer:InformerForecaster",
     "autoformer": "utils.models.forecasting.autoformer:AutoformerForecaster",
 }

@@ -1,0 +1,81 @@
+"""The iTransformer (Liu et al. 2024): a neuron's whole past is one token, neurons attend to others.
+
+Tokens have no order and no identity: relabelled neurons give relabelled forecasts, and one with
+normalise=window and skip=mean forecasts populations that it has never seen.
+
+Liu et al., "iTransformer: Inverted Transformers Are Effective for Time Series Forecasting",
+ICLR 2024.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from utils.models.forecasting.blocks import TransformerLayer, in_pieces
+from utils.models.forecasting.network import (
+    ForecastModule,
+    NetworkConfig,
+    NetworkForecaster,
+    Sizes,
+)
+from utils.models.forecasting.parts import SkipKind
+
+TOKENS_AT_ONCE = 65_536  # bounds the memory for thousands of neurons
+
+
+class ITransformerConfig(NetworkConfig):
+    """Size of the transformer."""
+
+    skip: SkipKind = "population"
+    d_model: int = Field(64, ge=1)
+    n_heads: int = Field(4, ge=1)
+    layers: int = Field(2, ge=1)
+    ffn_dim: int = Field(128, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class ITransformerNetwork(ForecastModule):
+    """Attention between neurons; a feed-forward network on the past of each."""
+
+    def __init__(self, config: ITransformerConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.embed = nn.Linear(sizes.context, config.d_model)
+        if sizes.n_covariates:  # unlike neurons, which covariate it is matters
+            self.covariate_code = nn.Parameter(
+                0.02 * torch.randn(sizes.n_covariates, config.d_model)
+            )
+        self.dropout = nn.Dropout(config.dropout)
+        width = (config.d_model, config.n_heads, config.ffn_dim, config.dropout)
+        self.layers = nn.Sequential(*(TransformerLayer(*width) for _ in range(config.layers)))
+        self.to_future = nn.Linear(config.d_model, sizes.horizon * self.head.n_outputs)
+        nn.init.normal_(self.to_future.weight, std=0.01)  # training starts at the skip forecast
+        nn.init.zeros_(self.to_future.bias)
+
+    def core(self, inputs: Tensor, covariates: Tensor | None) -> Tensor:
+        """Behaviour gives further tokens, which neurons attend to."""
+        n_neurons = inputs.shape[2]
+        tokens = self.embed(inputs.mT)  # (batch, neuron, d_model)
+        if covariates is not None:
+            behaviour = self.embed(covariates.mT) + self.covariate_code
+            tokens = torch.cat([tokens, behaviour], dim=1)
+        windows_at_once = max(1, TOKENS_AT_ONCE // tokens.shape[1])
+        hidden = in_pieces(self._encode, tokens, windows_at_once)[:, :n_neurons]
+        return self.to_future(hidden).unflatten(2, (self.sizes.horizon, -1)).transpose(1, 2)
+
+    def _encode(self, tokens: Tensor) -> Tensor:
+        return self.layers(self.dropout(tokens))
+
+
+class ITransformerForecaster(NetworkForecaster):
+    """Transformer whose tokens are neurons."""
+
+    name = "itransformer"
+    Config = ITransformerConfig
+    Module = ITransformerNetwork
+
+    @property
+    def transfers(self) -> bool:
+        """Whether scaling and skip belong to no certain neuron; the transformer never does."""
+        return self.config.fits_any_neuron
