@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, f1_score
 
 from utils.metrics import EventCounts, average_precision, best_threshold, event_f1
+from utils.metrics.events import around_onsets, event_share
 
 
 @pytest.fixture
@@ -130,3 +131,40 @@ def test_wrong_use_is_named():
         EventCounts(0.5).f1  # noqa: B018
     with pytest.raises(ValueError, match=r"must both be \(window, horizon, neuron\)"):
         event_f1(np.zeros((2, 3)), np.zeros((2, 3)), 0.5)
+
+
+def test_event_share_compares_forecast_and_truth_at_events_only():
+    true = np.array([[[0.0], [4.0], [2.5], [9.0]]])
+    pred = np.array([[[7.0], [1.0], [1.0], [5.0]]])
+    assert event_share(pred, true, 2.0) == pytest.approx(7 / 15.5)
+    mask = np.array([[[True], [True], [True], [False]]])
+    assert event_share(pred, true, 2.0, mask) == pytest.approx(2 / 6.5)
+    assert np.isnan(event_share(pred, true, 10.0))
+
+
+def test_mean_about_onsets_is_the_mean_over_the_crossings():
+    rng = np.random.default_rng(0)
+    true, trace = rng.standard_normal((2, 30, 7, 4))
+    true[3, 2, 1] = np.nan
+    found, n = around_onsets(true, {"trace": trace}, 0.8, reach=3)
+    rows = {offset: [] for offset in range(-3, 4)}
+    onsets = 0
+    for w, t, i in np.ndindex(30, 7, 4):
+        if t and true[w, t, i] > 0.8 and true[w, t - 1, i] <= 0.8:
+            onsets += 1
+            for offset, row in rows.items():
+                if 0 <= t + offset < 7 and not np.isnan(true[w, t + offset, i]):
+                    row.append(trace[w, t + offset, i])
+    assert n == onsets
+    np.testing.assert_allclose(found["trace"], [np.mean(row) for row in rows.values()])
+
+
+def test_about_onsets_without_any_or_beyond_the_window():
+    true = np.zeros((2, 3, 1))
+    found, n = around_onsets(true, {"true": true}, 1.0, reach=4)
+    assert n == 0
+    assert np.isnan(found["true"]).all()
+    true[0, 1] = 2.0
+    found, n = around_onsets(true, {"true": true}, 1.0, reach=4)
+    assert n == 1
+    np.testing.assert_array_equal(found["true"], [np.nan] * 3 + [0, 2, 0] + [np.nan] * 3)

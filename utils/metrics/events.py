@@ -10,7 +10,7 @@ never reaches the threshold of the truth. It may have one of its own, see :func:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 
 import numpy as np
@@ -76,6 +76,51 @@ def best_threshold(
         for candidate in candidates
     ]
     return int(np.argmax(np.nan_to_num(scores)))
+
+
+def event_share(
+    pred: ArrayLike, true: ArrayLike, threshold: ArrayLike, mask: ArrayLike | None = None
+) -> float:
+    """Mean forecast at events over the mean truth there; both measured from the neurons' means.
+
+    Arguments as of :func:`event_f1`. NaN without an event.
+    """
+    pred, true = _checked(pred, true, mask)
+    events = true > threshold  # False where missing
+    return float(pred[events].mean() / true[events].mean()) if events.any() else float("nan")
+
+
+def around_onsets(
+    true: ArrayLike,
+    traces: Mapping[str, ArrayLike],
+    threshold: ArrayLike,
+    reach: int,
+    mask: ArrayLike | None = None,
+) -> tuple[dict[str, NDArray[np.float64]], int]:
+    """Mean of traces about the onsets of events: the first frame of each crossing of the threshold.
+
+    Parameters
+    ----------
+    true, traces : (window, horizon, neuron); onsets are those of ``true`` inside its windows.
+    reach : frames before and after the onset.
+
+    Returns
+    -------
+    Mean (2 reach + 1,) of each trace (NaN where no window reaches), and the number of onsets.
+    """
+    marked = mark_missing(np.asarray(true), mask)
+    onsets = (marked[:, 1:] > threshold) & (marked[:, :-1] <= threshold)
+    window, before, neuron = np.nonzero(onsets)
+    frames = before[:, None] + 1 + np.arange(-reach, reach + 1)  # (onset, frame)
+    inside = (frames >= 0) & (frames < marked.shape[1])
+    place = window[:, None], np.clip(frames, 0, marked.shape[1] - 1), neuron[:, None]
+    inside &= ~np.isnan(marked[place])
+    count = inside.sum(axis=0)
+    means = {}
+    for name, trace in traces.items():
+        total = np.where(inside, np.asarray(trace)[place], 0.0).sum(axis=0, dtype=np.float64)
+        means[name] = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return means, len(window)
 
 
 class EventCounts:
