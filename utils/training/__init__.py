@@ -2,10 +2,11 @@
 
 from utils.training.config import TrainerConfig, choose_device
 from utils.training.fit import TrainingError, TrainingResult, fit_task, make_trainer, read_curves
-from utils.training.task import ForecastTask, TrainingTask, past_covariates
+from utils.training.task import ForecastTask, SessionsTask, TrainingTask, past_covariates
 
 __all__ = [
     "ForecastTask",
+    "SessionsTask",
     "TrainerConfig",
     "TrainingError",
     "TrainingResult",

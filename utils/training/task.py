@@ -100,11 +100,29 @@ class ForecastTask(TrainingTask):
 
     def losses(self, batch: WindowBatch) -> tuple[dict[str, Tensor], int]:
         """Loss and mean squared error over the observed future entries."""
-        output = self.network(batch.past, batch.past_mask, past_covariates(batch))
-        loss = self.network.loss(output, batch.future, batch.future_mask)
-        squares = (self.network.point(output).detach().float() - batch.future).square()
-        if batch.future_mask is None:
-            mse = squares.mean()
-        else:
-            mse = (squares * batch.future_mask).sum() / batch.future_mask.sum().clamp(min=1)
-        return {"loss": loss, "mse": mse}, len(batch)
+        return _forecast_losses(self.network, batch)
+
+
+class SessionsTask(TrainingTask):
+    """The same for several sessions, each with a network of its own that may share parts.
+
+    A batch comes with the place of its session's network.
+    """
+
+    network: nn.ModuleList
+
+    def losses(self, batch: tuple[int, WindowBatch]) -> tuple[dict[str, Tensor], int]:
+        """Loss and mean squared error over the observed future entries of one session."""
+        place, windows = batch
+        return _forecast_losses(self.network[place], windows)
+
+
+def _forecast_losses(network: ForecastNetwork, batch: WindowBatch) -> tuple[dict[str, Tensor], int]:
+    output = network(batch.past, batch.past_mask, past_covariates(batch))
+    loss = network.loss(output, batch.future, batch.future_mask)
+    squares = (network.point(output).detach().float() - batch.future).square()
+    if batch.future_mask is None:
+        mse = squares.mean()
+    else:
+        mse = (squares * batch.future_mask).sum() / batch.future_mask.sum().clamp(min=1)
+    return {"loss": loss, "mse": mse}, len(batch)

@@ -6,9 +6,10 @@ from utils.windows.build import load_windows, window_data
 from utils.windows.data import WindowBatch, WindowData, WindowSplit
 
 if TYPE_CHECKING:
-    from utils.windows.module import WindowDataModule, WindowLoader
+    from utils.windows.module import SessionsLoader, WindowDataModule, WindowLoader
 
 __all__ = [
+    "SessionsLoader",
     "WindowBatch",
     "WindowData",
     "WindowDataModule",
@@ -21,7 +22,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import Lightning, which takes seconds, only when it is asked for."""
-    if name in ("WindowDataModule", "WindowLoader"):
+    if name in ("SessionsLoader", "WindowDataModule", "WindowLoader"):
         from utils.windows import module
 
         return getattr(module, name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from utils.splits import PASSIVE, SPLIT_NAMES, TEST, TRAIN, VALIDATION, find_segments
+from utils.splits import PASSIVE, SPLIT_NAMES, TEST, TRAIN, UNUSED, VALIDATION, find_segments
 from utils.windows.gather import gather_windows, has_nan
 from utils.windows.memory import BatchMemory
 
@@ -190,6 +190,26 @@ class WindowData:
         for values in (self.activity.numpy(), self.timestamps, self.split):
             digest.update(np.ascontiguousarray(values))
         return digest.hexdigest()
+
+    def last_training(self, minutes: float) -> WindowData:
+        """The same recording, of whose training block only the last ``minutes`` are used.
+
+        Raises
+        ------
+        ValueError
+            Not one window fits into so many minutes.
+        """
+        frames = np.flatnonzero(self.frame_mask & (self.split == TRAIN))
+        n = round(minutes * 60 * self.frame_rate)
+        labels = self.split.copy()
+        labels[frames[: max(len(frames) - n, 0)]] = UNUSED
+        shorter = replace(self, split=labels, stored_hash=None)
+        if len(shorter.train) == 0:
+            raise ValueError(
+                f"{minutes} minutes of training hold no window of {self.window} frames at "
+                f"{self.frame_rate:.2f} Hz; give at least {self.window / self.frame_rate / 60:.2f}"
+            )
+        return shorter
 
     def _split(self, label: int) -> WindowSplit:
         segments = find_segments(self.timestamps, self.frame_mask & (self.split == label))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import lightning
 import numpy as np
@@ -64,6 +64,42 @@ class WindowLoader:
     @property
     def _n_windows(self) -> int:
         return -(-len(self.split) // self.stride) // self.world_size
+
+
+class SessionsLoader:
+    """Batches of several loaders, each with the place of its loader: ``(place, batch)``.
+
+    A pass visits all batches of all loaders. Those of shuffled loaders are mixed, in an order
+    that depends on ``seed`` and the epoch alone; others come one loader after the other.
+    """
+
+    batch_sampler = None
+
+    def __init__(self, loaders: Sequence[WindowLoader], seed: int = 0) -> None:
+        self.loaders, self.seed, self.epoch = list(loaders), seed, 0
+
+    @property
+    def sampler(self) -> SessionsLoader:
+        """Lightning calls ``loader.sampler.set_epoch`` before each epoch."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.epoch = epoch
+        for loader in self.loaders:
+            loader.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return sum(len(loader) for loader in self.loaders)
+
+    def __iter__(self) -> Iterator[tuple[int, WindowBatch]]:
+        places = np.repeat(np.arange(len(self.loaders)), [len(part) for part in self.loaders])
+        if any(loader.shuffle for loader in self.loaders):
+            np.random.default_rng([self.seed, self.epoch]).shuffle(places)
+        self.epoch += 1
+        passes = [iter(loader) for loader in self.loaders]
+        for place in places.tolist():
+            yield place, next(passes[place])
 
 
 class WindowDataModule(lightning.LightningDataModule):

@@ -61,6 +61,7 @@ class Forecaster(ABC):
         self.fitted_on: FittedOn | None = None
         self.neurons: pd.DataFrame | None = None
         self.scaler: dict[str, Any] | None = None
+        self.others: list[Forecaster] = []  # of other sessions, trained with this one
 
     @property
     def transfers(self) -> bool:
@@ -69,12 +70,7 @@ class Forecaster(ABC):
 
     def fit(self, data: WindowData) -> Self:
         """Learn from the training windows; validation windows choose settings and stopping."""
-        self._check_kind(data)
-        if len(data.train) == 0:
-            raise DataMismatchError(
-                f"forecaster '{self.name}': the data hold no training window of {data.context} + "
-                f"{data.horizon} frames; use a shorter context and horizon or a longer recording"
-            )
+        self._check_training(data)
         self._remember(data)
         self._fit(data)
         return self
@@ -174,6 +170,10 @@ class Forecaster(ABC):
         for name in self.learnt:
             setattr(self, name, arrays[name])
 
+    def _join(self, others: list[Forecaster]) -> None:
+        """Take in the forecasters of other sessions that were saved beside this one."""
+        self.others = others
+
     def _remember(self, data: WindowData) -> None:
         self.fitted_on = FittedOn(
             context=data.context,
@@ -198,6 +198,14 @@ class Forecaster(ABC):
             raise TypeError(
                 f"forecaster '{self.name}' expects WindowData, found {type(data).__name__}; make "
                 "it with window_data(activity, timestamps) or load_windows(session_file)"
+            )
+
+    def _check_training(self, data: object) -> None:
+        self._check_kind(data)
+        if len(data.train) == 0:
+            raise DataMismatchError(
+                f"forecaster '{self.name}': the data hold no training window of {data.context} + "
+                f"{data.horizon} frames; use a shorter context and horizon or a longer recording"
             )
 
     def _check_shape(self, past: Tensor) -> None:

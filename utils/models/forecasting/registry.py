@@ -27,6 +27,7 @@ FORECASTERS: dict[str, str | type[Forecaster]] = {
     "tsmixer": "utils.models.forecasting.tsmixer:TSMixerForecaster",
     "patchtst": "utils.models.forecasting.patchtst:PatchTSTForecaster",
     "itransformer": "utils.models.forecasting.itransformer:ITransformerForecaster",
+    "population_network": "utils.models.forecasting.population_network:PopulationNetwork",
     "informer": "utils.models.forecasting.informer:InformerForecaster",
     "autoformer": "utils.models.forecasting.autoformer:AutoformerForecaster",
 }

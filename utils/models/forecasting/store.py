@@ -5,6 +5,7 @@ config.json             name, settings, what it was fitted on, versions
 weights.safetensors     what was learnt
 neurons.csv             one row per neuron, ``uuid`` among the columns
 scaler.safetensors      offset and scale of each neuron (only where the data were scaled)
+sessions/               folders of the same kind: other sessions that were trained with this one
 ======================  =========================================================================
 """
 
@@ -51,6 +52,8 @@ def save_model(forecaster: Forecaster, folder: str | Path) -> Path:
         forecaster.neurons.to_csv(temporary / "neurons.csv", index=False)
         _save_scaler(forecaster.scaler, temporary)
         _write_config(forecaster, fitted, temporary / "config.json")
+        for place, other in enumerate(forecaster.others):
+            save_model(other, temporary / "sessions" / f"{place:03}")
         temporary.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
@@ -98,6 +101,13 @@ def load_model(folder: str | Path) -> Forecaster:
         raise ModelFolderError(
             f"{folder / 'weights.safetensors'} does not fit a '{config['name']}': {error}"
         ) from error
+    others, expected = sorted((folder / "sessions").glob("*")), config.get("other_sessions", 0)
+    if len(others) != expected:
+        raise ModelFolderError(
+            f"{folder / 'sessions'}: expected {expected} sessions that were "
+            f"trained with this one, found {len(others)}"
+        )
+    forecaster._join([load_model(other) for other in others])
     return forecaster
 
 
@@ -112,6 +122,7 @@ def _write_config(forecaster: Forecaster, fitted: FittedOn, path: Path) -> None:
         "name": forecaster.name,
         "settings": forecaster.config.model_dump(mode="json"),
         "fitted_on": fitted.model_dump(mode="json"),
+        "other_sessions": len(forecaster.others),
         "scaler_method": (forecaster.scaler or {}).get("method"),
         "versions": installed_versions(PACKAGES),
     }
