@@ -3,17 +3,24 @@
 from utils.evaluation.compare import average_seeds, compare, over_seeds, pooled_over_sessions
 from utils.evaluation.forecasts import BASELINES, ForecastScores, fitted_baseline, score_forecasts
 from utils.evaluation.leaderboard import describe, leaderboard, verdict
+from utils.evaluation.oracle import Oracle, calcium_oracle, kalman_oracle
+from utils.evaluation.oracle_session import open_oracle, session_oracle
 
 __all__ = [
     "BASELINES",
     "ForecastScores",
+    "Oracle",
     "average_seeds",
+    "calcium_oracle",
     "compare",
     "describe",
     "fitted_baseline",
+    "kalman_oracle",
     "leaderboard",
+    "open_oracle",
     "over_seeds",
     "pooled_over_sessions",
     "score_forecasts",
+    "session_oracle",
     "verdict",
 ]
