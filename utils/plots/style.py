@@ -7,7 +7,7 @@ share a hue and differ in lightness, so a label always goes with the colour.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import matplotlib as mpl
 import numpy as np
@@ -37,17 +37,29 @@ SPLIT_COLORS = {
     "unused": LIGHT_GREY,
 }
 
-# Baselines in greys, so that a fitted model stands out against all of them.
+# Baselines in greys, so that a fitted model stands out against all of them; linear models in
+# blues, those that see the population in greens, networks in warm colours.
 MODEL_COLORS = {
     "persistence": "#4D4D4D",
     "mean": "#7F7F7F",
     "train_mean": "#A6A6A6",
+    "exponential": "#8C8CA8",
     "linear": SKY,
+    "nlinear": "#2CA6C4",
+    "dlinear": "#3B6FD4",
+    "rlinear": "#7B9FE0",
     "ar16": BLUE,
+    "var": "#12355B",
     "population_ridge": GREEN,
+    "population_network": "#00572F",
+    "tsmixer": ORANGE,
+    "patchtst": PURPLE,
+    "itransformer": "#762A83",
+    "autoformer": "#8C510A",
     "informer": VERMILLION,
+    "oracle": BLACK,
 }
-_OTHER_MODELS = (PURPLE, ORANGE, BLACK, "#8C510A", "#5AAE61", "#762A83")
+_OTHER_MODELS = ("#C51B7D", "#5AAE61", "#A6761D", "#35978F", "#E7298A", "#B2182B")
 
 BEHAVIOUR_COLORS = {
     "wheel": BLACK,
@@ -167,6 +179,43 @@ def annotate_n(ax: Axes, *, where: str = "upper right", **counts: int) -> None:
         bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1},
         zorder=10,
     )
+
+
+def label_ends(ax: Axes, x: float, ends: Mapping[str, float], colors: Mapping[str, str]) -> None:
+    """Name lines at their right ends ``name -> y``, pushed apart so that no names overlap.
+
+    To be called when the limits of the axes are final.
+    """
+    low, high = ax.get_ylim()
+    height = ax.get_window_extent().height / ax.figure.dpi * 72  # points
+    gap = (high - low) * 8.5 / height
+    names = sorted((name for name in ends if np.isfinite(ends[name])), key=ends.get)
+    places = [min(max(ends[name], low), high) for name in names]
+    for k in range(1, len(places)):
+        places[k] = max(places[k], places[k - 1] + gap)
+    top = high + 0.02 * (high - low)
+    for k in reversed(range(len(places))):  # back below the upper end of the axes
+        places[k] = min(places[k], top)
+        top = places[k] - gap
+    for name, place in zip(names, places):
+        ax.annotate(
+            name,
+            (x, min(max(ends[name], low), high)),
+            xytext=(1.07, place),
+            textcoords=ax.get_yaxis_transform(),
+            color=colors[name],
+            fontsize=7,
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colors[name],
+                "lw": 0.5,
+                "relpos": (0, 0.5),
+                "shrinkA": 0,
+                "shrinkB": 1,
+            },
+        )
 
 
 def add_colorbar(image: ScalarMappable, ax: Axes | Iterable[Axes], label: str) -> Colorbar:
