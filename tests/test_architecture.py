@@ -45,7 +45,7 @@ SEEN_BY_MODELS = {
 LATE = {  # imports inside a function that go against the order: (module, imported) -> reason
     ("preprocessing.pipeline", "load_meso_session"): "preprocess() opens a session given by name",
 }
-ORDINARY_WORDS = {"exponential", "linear", "mean", "var"}  # names with another sense in code
+ORDINARY_WORDS = {"exponential", "linear", "mean", "var"}  # words with another sense too
 WITHOUT_TORCH = [
     *("paths", "config", "splits", "notebooks", "environment", "signals", "metrics", "plots"),
     *("simulation", "sessions", "preprocessing", "load_meso_session", "widgets", "batch"),

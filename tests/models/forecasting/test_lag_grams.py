@@ -37,9 +37,18 @@ def windows_of(world, block):
     return windows, observed
 
 
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_equal_to_the_sums_over_complete_windows(windows_of_the_world, split, monkeypatch):
-    world, part, lags = windows_of_the_world, slice(7, 30), slice(11, 24)
+@pytest.mark.parametrize(
+    ("split", "part", "lags"),
+    [
+        ("train", slice(7, 30), slice(11, 24)),
+        ("validation", slice(0, 30), slice(23, 24)),
+        ("test", slice(29, 30), slice(0, 24)),
+    ],
+)
+def test_equal_to_the_sums_over_complete_windows(
+    windows_of_the_world, split, part, lags, monkeypatch
+):
+    world, n_parts, n_lags = windows_of_the_world, part.stop - part.start, lags.stop - lags.start
     monkeypatch.setattr(module, "DESIGN_SIZE", 7000)  # pieces of windows add up
     block = getattr(world, split)
     windows, observed = windows_of(world, block)
@@ -51,9 +60,9 @@ def test_equal_to_the_sums_over_complete_windows(windows_of_the_world, split, mo
         runs = group.runs[split]
         values = world.activity[rows][part.start :, group.neurons].double().T
         series = shared[rows][lags.start :]
-        sums, products = lag_grams(values, runs, 23)
-        cross = cross_sums(values, series, runs, 23, 13)
-        positions = position_sums(series, runs, 13)
+        sums, products = lag_grams(values, runs, n_parts)
+        cross = cross_sums(values, series, runs, n_parts, n_lags)
+        positions = position_sums(series, runs, n_lags)
         for place, neuron in enumerate(group.neurons.tolist()):
             complete = observed[:, :, neuron].all(dim=1)
             expected = windows[complete, part, neuron]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.forecasting.conftest import make_world
+from tests.models.forecasting.conftest import behaviour_world, make_world
 from utils.config import ConfigError
 from utils.models.forecasting import DataMismatchError, build_forecaster
 from utils.models.forecasting import lag_grams as grams_module
+from utils.training.task import past_covariates
 from utils.windows import window_data
 
 SETTINGS = [{}, {"subtract": "last"}, {"subtract": "mean"}]
@@ -143,6 +144,63 @@ def test_shared_map_transfers_and_own_weights_do_not(world):
     assert shared.predict(other.test.batch([0]).past).shape == (1, 6, 4)
     with pytest.raises(DataMismatchError, match=r"own 10 neurons.*the 4 neurons"):
         build_forecaster("linear").fit(world).check_data(other)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_covariates_equal_explicit_ridge(settings, shared):
+    """Lags of behaviour beside own lags, each with its penalty; missing behaviour is its mean."""
+    data = behaviour_world()
+    one = {"lags": [5], "ridge": [0.02], "covariate_ridge": [0.3], "covariates": True}
+    model = build_forecaster("linear", **one, **settings, shared=shared).fit(data)
+    assert model.chosen.covariate_ridge == 0.3
+    rows = torch.cat([data.covariates[a:b] for a, b in data.train.segments.tolist()]).double()
+    mean = rows.nanmean(dim=0)
+    deviation = (rows - mean).square().nanmean(dim=0).sqrt()
+    behaviour = ((data.covariates - mean) / deviation.clamp(min=1e-3)).nan_to_num(0.0)
+    found = []
+    for neuron in range(5) if shared else [1]:
+        windows = data.activity[data.train.starts[:, None] + torch.arange(16), neuron].double()
+        complete = windows.isfinite().all(dim=1)
+        past, future = windows[complete, :12], windows[complete, 12:]
+        level = {
+            "none": torch.zeros(len(past), 1),
+            "last": past[:, -1:],
+            "mean": past.mean(dim=1, keepdim=True),
+        }[model.config.subtract]
+        at = data.train.starts[complete, None] + torch.arange(7, 12)
+        found.append(((past - level)[:, -5:], behaviour[at].flatten(1), future - level))
+    own, shared_part, y = (torch.cat(parts) for parts in zip(*found))
+    x = torch.cat([own, shared_part], dim=1)
+    xc, yc = x - x.mean(dim=0), y - y.mean(dim=0)
+    variance = xc.square().mean(dim=0)
+    penalty = torch.cat(
+        [0.02 * variance[:5].mean().expand(5), 0.3 * variance[5:].mean().expand(15)]
+    )
+    weight = torch.linalg.solve(xc.T @ xc / len(x) + penalty.diag(), xc.T @ yc / len(x)).float()
+    place = 0 if shared else 1
+    torch.testing.assert_close(model.weight[place].T, weight[:5], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(
+        model.covariate_weight[place].flatten(1).T, weight[5:], rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["ar16", "linear"])
+def test_behaviour_that_leads_the_neurons_helps(name):
+    data = behaviour_world()
+    batch = data.test.batch(torch.arange(len(data.test)))
+    errors = {}
+    for covariates in (False, True):
+        model = build_forecaster(name, covariates=covariates).fit(data)
+        forecast = model.predict(batch.past, past_covariates(batch), batch.past_mask)
+        errors[covariates] = (forecast - batch.future).square().mean().item()
+    assert errors[True] < 0.95 * errors[False]
+
+
+def test_without_covariates_in_the_data_nothing_changes(world):
+    plain, asked = (build_forecaster("ar16", covariates=c).fit(world) for c in (False, True))
+    past = world.test.batch([0, 7]).past
+    assert torch.equal(plain.predict(past), asked.predict(past))
 
 
 def test_wrong_settings_are_named():

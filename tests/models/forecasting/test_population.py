@@ -6,30 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from tests.models.forecasting.conftest import behaviour_world, shared_world
 from utils.config import ConfigError
 from utils.evaluation import score_forecasts
-from utils.models.forecasting import build_forecaster, load_model
+from utils.models.forecasting import DataMismatchError, build_forecaster, load_model
 from utils.models.forecasting import lag_grams as grams_module
+from utils.models.forecasting import population as population_module
 from utils.models.forecasting.lag_grams import neuron_groups
 from utils.models.forecasting.moments import MomentSource
+from utils.models.forecasting.population import Choice
 from utils.models.forecasting.ridge import Maps, penalised_basis, ridge_maps, squared_error
-from utils.models.forecasting.shared_series import leading_components
+from utils.models.forecasting.shared_series import NO_COVARIATES, leading_components
 from utils.models.forecasting.simple import train_moments
 from utils.windows import window_data
 
 OWN, SHARED, COMPONENTS, HORIZON = 5, 7, 3, 6  # of the small explicit problem
-
-
-def shared_world(shift: int = 0):
-    """Twelve noisy views of two latents; with ``shift``, each cell in a time of its own."""
-    rng = np.random.default_rng(0)
-    latents = rng.standard_normal((4500, 2))
-    for frame in range(1, 4500):
-        latents[frame] += 0.9 * latents[frame - 1]
-    activity = latents @ rng.standard_normal((2, 12)) + 3 * rng.standard_normal((4500, 12))
-    for cell in range(12):
-        activity[:, cell] = np.roll(activity[:, cell], shift * cell)
-    return window_data(activity.astype(np.float32), np.arange(4500) / 5, 20, 5)
 
 
 def overall_skill(data, **settings):
@@ -193,3 +184,148 @@ def test_silent_and_never_observed_neurons_get_their_mean(monkeypatch):
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         build_forecaster("population_ridge", **wrong)
+
+
+def rows_of(values, block, columns, lags):
+    """Windows of a block, the last lags before the horizon: (window, lag * column)."""
+    data = block.data
+    at = block.starts[:, None] + torch.arange(data.context - lags, data.context)
+    return values[at][..., columns].flatten(1)
+
+
+def test_covariates_stand_beside_components_with_a_penalty_of_their_own():
+    data = behaviour_world()
+    one = {"components": [2], "own_ridge": [0.02], "shared_ridge": [0.5], "covariate_ridge": [0.1]}
+    model = build_forecaster(
+        "population_ridge", own_lags=3, shared_lags=4, covariates=True, **one
+    ).fit(data)
+    assert model.chosen.covariate_ridge == 0.1
+    components = leading_components(data, *train_moments(data), 2)
+    mean, deviation = train_moments(data, data.covariates)
+    scale = torch.where(deviation > 1e-6, 1 / deviation, 0.0)
+    behaviour = ((data.covariates.double() - mean) * scale).nan_to_num(0.0)
+    shared = torch.cat([components(data.activity.double()), behaviour], dim=1)
+    windows = data.activity[data.train.starts[:, None] + torch.arange(data.window)].double()
+    y = windows[:, data.context :, 1]
+    parts = [
+        rows_of(values, data.train, columns, lags)
+        for values, columns, lags in (
+            (data.activity.double(), [1], 3), (shared, [0, 1], 4), (shared, [2, 3, 4], 4),
+        )
+    ]  # fmt: skip
+    x = torch.cat(parts, dim=1)
+    penalty = torch.cat(
+        [
+            torch.full((part.shape[1],), ridge * part.var(dim=0, correction=0).mean().item())
+            for part, ridge in zip(parts, (0.02, 0.5, 0.1))
+        ]
+    )
+    xc = x - x.mean(dim=0)
+    weight = torch.linalg.solve(
+        xc.T @ xc / len(x) + penalty.double().diag(), xc.T @ (y - y.mean(dim=0)) / len(x)
+    )
+    found = torch.cat(
+        [
+            model.own[1],
+            model.shared[1].flatten(1),
+            model.covariate_map[1].flatten(1),
+        ],
+        dim=1,
+    )
+    torch.testing.assert_close(found.T, weight.float(), rtol=1e-3, atol=1e-4)
+    expected = xc @ weight + y.mean(dim=0)
+    past = torch.nan_to_num(windows[:, : data.context]).float()
+    behaviour = data.covariates[data.train.starts[:, None] + torch.arange(data.context)]
+    forecast = model.predict(past, behaviour)[:, :, 1]
+    complete = windows[:, : data.context].isfinite().flatten(1).all(dim=1)
+    torch.testing.assert_close(forecast[complete], expected[complete].float(), rtol=1e-3, atol=1e-3)
+
+
+def test_validation_drops_covariates_that_tell_nothing():
+    rng = np.random.default_rng(1)
+    noise = rng.standard_normal((1500, 3))
+    data = shared_world()
+    lost = window_data(data.activity[:1500], np.arange(1500) / 5, 20, 5, covariates=noise)
+    weak = {"covariates": True, "covariate_ridge": [1e-3]}
+    model = build_forecaster("population_ridge", **weak).fit(lost)
+    assert model.chosen.covariate_ridge is None
+    past = lost.test.batch([0, 5]).past
+    without = build_forecaster("population_ridge").fit(lost)
+    torch.testing.assert_close(model.predict(past), without.predict(past))
+
+
+@pytest.mark.parametrize("name", ["population_ridge", "linear", "ar16"])
+def test_models_with_covariates_ask_for_those_they_were_fitted_on(name, tmp_path):
+    data = behaviour_world()
+    model = build_forecaster(name, covariates=True).fit(data)
+    past = data.test.batch([0]).past
+    with pytest.raises(DataMismatchError, match=f"'{name}' was fitted with covariates"):
+        model.predict(past)
+    with pytest.raises(DataMismatchError, match="3 covariates, found 2"):
+        model.predict(past, torch.zeros(1, 12, 2))
+    behaviour = torch.randn(1, 12, 3)
+    behaviour[0, 4, 1] = torch.nan
+    model.save(tmp_path / "model")
+    again = load_model(tmp_path / "model").predict(past, behaviour)
+    assert torch.isfinite(again).all()
+    torch.testing.assert_close(again, model.predict(past, behaviour), rtol=0, atol=0)
+    other = window_data(data.activity, data.timestamps, 12, 4, covariates=data.covariates)
+    with pytest.raises(DataMismatchError, match=r"wheel, pupil, light.*covariate"):
+        model.check_data(other)
+    build_forecaster(name).fit(data).check_data(other)
+
+
+def test_full_rank_is_the_ridge_and_rank_two_is_enough_for_two_latents():
+    data = shared_world()
+    one = {"components": [4], "own_ridge": [0.1], "shared_ridge": [0.1], "shared_lags": 4}
+    full = build_forecaster("population_ridge", **one).fit(data)
+    problem = population_module._Problem(
+        data, full.config, leading_components(data, *train_moments(data), 4), NO_COVARIATES
+    )
+    whole = problem.solve(full.chosen._replace(rank=16))
+    torch.testing.assert_close(whole.own.float(), full.own, rtol=1e-4, atol=1e-6)
+    shared = whole.shared.unflatten(2, (4, 4)).float()
+    torch.testing.assert_close(shared, full.shared, rtol=1e-4, atol=1e-6)
+    low = problem.solve(full.chosen._replace(rank=2)).shared
+    assert torch.linalg.matrix_rank(low.flatten(0, 1)) == 2
+    lost = (low - whole.shared).square().sum() / whole.shared.square().sum()
+    assert lost < 0.1
+
+
+def test_rank_directions_are_those_of_the_ridge_forecasts():
+    """Without own lags that matter: singular vectors of whitened maps, by brute force."""
+    data = shared_world()
+    config = build_forecaster("population_ridge", own_lags=1, shared_lags=3).config
+    components = leading_components(data, *train_moments(data), 3)
+    problem = population_module._Problem(data, config, components, NO_COVARIATES)
+    choice = Choice(3, 1e9, 0.1)  # own lags are penalised away
+    full, low = (problem.solve(choice._replace(rank=rank)).shared for rank in (None, 2))
+    (group,) = problem.groups
+    features = problem.train.features(group)
+    penalised = features.covariance + 0.1 * features.covariance.diagonal().mean() * torch.eye(9)
+    root = torch.linalg.cholesky(penalised)
+    left, values, right = torch.linalg.svd(root.T @ full.flatten(0, 1).T, full_matrices=False)
+    expected = torch.linalg.solve(root.T, left[:, :2] * values[:2] @ right[:2]).T
+    torch.testing.assert_close(low.flatten(0, 1), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_rank_is_chosen_on_validation(monkeypatch):
+    data = shared_world()
+    model = build_forecaster("population_ridge", rank=[1, 2, 4]).fit(data)
+    block = data.validation.batch(torch.arange(len(data.validation)))
+    errors = {}
+    for rank in (None, 1, 2, 4):
+        fixed = model.chosen._replace(rank=rank)
+        alone = build_forecaster("population_ridge")
+        monkeypatch.setattr(alone, "_choose", lambda problem, choice=fixed: choice)
+        errors[rank] = (alone.fit(data).predict(block.past) - block.future).square().mean().item()
+    assert model.chosen.rank == min(errors, key=errors.get)
+
+
+def test_one_neuron_one_frame_and_a_short_context():
+    activity = np.random.default_rng(0).standard_normal((600, 1)).astype(np.float32)
+    for context, horizon in [(1, 1), (4, 1), (20, 3)]:
+        data = window_data(activity, np.arange(600) / 5, context, horizon)
+        model = build_forecaster("population_ridge", components=[1]).fit(data)
+        assert model.own.shape == (1, horizon, min(16, context))
+        assert torch.isfinite(model.predict(torch.zeros(2, context, 1))).all()

@@ -115,7 +115,8 @@ def cross_sums(
     columns = b[borders[:, None] + np.arange(n_columns - 1)]  # (border, column, component)
     columns = (signs[:, None, None] * columns).reshape(len(borders), -1)
     for row in range(1, n_rows):
-        change = (a[:, borders + row - 1] @ columns).reshape(len(a), n_columns - 1, -1)
+        change = a[:, borders + row - 1] @ columns
+        change = change.reshape(len(a), n_columns - 1, b.shape[1])
         np.add(total[:, row - 1, :-1], change, out=total[:, row, 1:])
     return torch.from_numpy(total)
 
