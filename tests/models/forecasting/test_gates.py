@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.forecasting.conftest import make_world, quick, world_activity
-from utils.models.forecasting import available_forecasters, load_model
+from tests.models.forecasting.conftest import make_world, quick, shared_world, world_activity
+from utils.models.forecasting import available_forecasters, forecaster_class, load_model
 from utils.splits import TEST
 
 pytestmark = pytest.mark.parametrize("name", available_forecasters())
@@ -83,6 +83,27 @@ def test_missing_entries_do_not_leak_their_value(name, world, fitted):
     with_mask = fitted(name).predict(torch.where(mask, past, 1e6), mask=mask)
     assert torch.isfinite(with_nan).all()
     torch.testing.assert_close(with_nan, with_mask, rtol=0, atol=0)
+
+
+def test_a_shifted_population_removes_the_population_gain(name):
+    """Each neuron in a time of its own: nothing is left to gain over AR16 from the others.
+
+    Networks are trained for a moment only here, too short to gain in the first place.
+    """
+    if not forecaster_class(name).uses_population:
+        pytest.skip("takes nothing from the population")
+    gains = {}
+    for shift in (0, 290):
+        data = shared_world(shift)
+        batch = data.test.batch(torch.arange(len(data.test)))
+        errors = [
+            (model.predict(batch.past) - batch.future).square().mean().item()
+            for model in (quick(name).fit(data), quick("ar16").fit(data))
+        ]
+        gains[shift] = 1 - errors[0] / errors[1]
+    assert gains[290] < 0.005
+    if "trainer" not in forecaster_class(name).Config.model_fields:
+        assert gains[0] > 0.02
 
 
 def test_repr_says_what_it_was_fitted_on(name, fitted):

@@ -113,6 +113,7 @@ class Forecaster(ABC):
                 f"{fitted.horizon} frames, these are {data.context} -> {data.horizon}; "
                 "load the data with the model's context and horizon"
             )
+        self._check_covariates(data)
         if not self.transfers and not self._same_neurons(data):
             raise DataMismatchError(
                 f"forecaster '{self.name}' has weights for its own {fitted.n_neurons} neurons and "
@@ -227,6 +228,16 @@ class Forecaster(ABC):
             raise DataMismatchError(
                 f"forecaster '{self.name}' expects {name} of shape {expected} beside a past of "
                 f"shape {tuple(past.shape)}, found {tuple(array.shape)}"
+            )
+
+    def _check_covariates(self, data: WindowData) -> None:
+        """Where the model takes covariates, they must be those that it was fitted on."""
+        expected, found = self._fitted().covariate_names, list(data.covariate_names or [])
+        if getattr(self.config, "covariates", False) and expected and expected != found:
+            raise DataMismatchError(
+                f"forecaster '{self.name}' was fitted with the covariates {', '.join(expected)}, "
+                f"these windows have {', '.join(found) or 'none'}; give the same covariates in the "
+                "same order, or fit it with covariates=False"
             )
 
     def _same_neurons(self, data: WindowData) -> bool:
