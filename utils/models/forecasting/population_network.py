@@ -45,7 +45,7 @@ class PopulationTrainer(TrainerConfig):
 class PopulationNetworkConfig(NetworkConfig):
     """Size of the population encoder and of the forecaster of a neuron."""
 
-    trainer: TrainerConfig = PopulationTrainer()
+    trainer: PopulationTrainer = PopulationTrainer()
     skip: SkipKind = "none"
     latents: int = Field(8, ge=1, description="what is kept of the population")
     memories: int = Field(8, ge=1, description="exponential averages over the context of a latent")
