@@ -45,6 +45,7 @@ from utils.evaluation import describe, fitted_baseline, leaderboard, score_forec
 from utils.load_meso_session import open_session
 from utils.models.forecasting import ForecastingConfig, load_model
 from utils.plots import mark_simulated, use_style
+from utils.plots.calibration import plot_calibration
 from utils.plots.forecasting import plot_leaderboard, plot_skill_by_area, plot_skill_by_horizon
 from utils.preprocessing import preprocess
 from utils.windows import load_windows
@@ -80,7 +81,7 @@ models
 
 # %%
 board = leaderboard(scores)
-columns = ["model", "source", "mse", "r2", "pearson", "event_f1"]
+columns = ["model", "source", "mse", "r2", "pearson", "event_f1", "auprc", "crps", "coverage_80"]
 columns += [
     f"over_{n}_{p}" for n in ("persistence", "mean", "ar16") for p in ("skill", "low", "high")
 ]
@@ -127,7 +128,21 @@ show(
 show(
     plot_skill_by_area({s.model: s.per_neuron for s in scores if s.model != "mean"}),
     "skill_by_area",
-    "Skill of single cells over their context mean, by area.",
+    "Skill of single cells over their context mean and over AR16, by area.",
+)
+
+# %% [markdown]
+# ## How sure?
+#
+# A forecast should say how far off it may be. A model without a distribution of its own gets one
+# from its errors on validation windows; 80 % of the truth should lie inside its 80 % interval.
+
+# %%
+show(
+    plot_calibration(pd.concat([s.reliability() for s in scores]), frames),
+    "calibration",
+    "Predicted and observed share of the truth below each quantile; coverage of two intervals, "
+    "mean (dot) and range over the time ahead.",
 )
 
 # %% [markdown]

@@ -30,7 +30,7 @@ STAGES = {
     "TUTORIALS": "Tutorials",
 }
 OWN_SECTION = ("leaderboard", "excluded", "availability")  # tables with a section of their own
-NOT_IN_TEXT = ("mae", "pearson", "event_f1")
+NOT_IN_TEXT = ("mae", "pearson", "event_f1", "auprc", "coverage_80")
 BASELINES_NOT_IN_TEXT = ("over_persistence", "over_train_mean")
 CONFIDENCE = "[95 %]"  # marks a column of intervals
 MAX_ROWS = 50  # of a table in the report; the csv in the run folder holds all
