@@ -23,9 +23,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
+from utils.evaluation.oracle import Oracle
 from utils.evaluation.window_errors import (
     Errors,
-    Oracle,
     errors_of_forecaster,
     errors_of_oracle,
 )

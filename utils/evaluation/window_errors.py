@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from utils.evaluation.oracle import Oracle
 from utils.metrics import (
     EventCounts,
     ForecastErrors,
@@ -32,7 +33,6 @@ from utils.training.task import past_covariates
 if TYPE_CHECKING:
     from utils.windows import WindowBatch, WindowData, WindowSplit
 
-Oracle = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 Predict = Callable[["WindowBatch"], NDArray[np.float32]]
 
 EVENT_DEVIATIONS = 2.0  # an event exceeds its neuron's train mean by so many deviations
