@@ -97,6 +97,7 @@ class AutoformerForecaster(NetworkForecaster):
     """Transformer over frames that correlates and decomposes instead of attending."""
 
     name = "autoformer"
+    uses_population = True
     Config = AutoformerConfig
     Module = AutoformerNetwork
 

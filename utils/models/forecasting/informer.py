@@ -91,6 +91,7 @@ class InformerForecaster(NetworkForecaster):
     """Encoder-decoder transformer over frames; each frame is the vector of all neurons."""
 
     name = "informer"
+    uses_population = True
     Config = InformerConfig
     Module = InformerNetwork
 
