@@ -25,7 +25,6 @@ from utils.models.forecasting.parts import (
     Skip,
     SkipKind,
     Standardiser,
-    channel_moments,
 )
 from utils.models.forecasting.simple import train_moments
 from utils.training import ForecastTask, TrainerConfig, TrainingResult, fit_task
@@ -104,7 +103,7 @@ class ForecastModule(nn.Module, ABC):
         self.neurons.prepare(mean, deviation)
         self.skip.prepare(data)
         if self.behaviour is not None:
-            self.behaviour.prepare(*channel_moments(data.covariates, data.train.segments))
+            self.behaviour.prepare(*train_moments(data, data.covariates))
 
     def forward(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Forecast:
         """Forecast the horizon of each window in one pass that never sees the future."""

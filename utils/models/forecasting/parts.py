@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -92,12 +91,3 @@ def _fitted_skip(kind: SkipKind, context: int) -> Forecaster | None:
     if kind == "linear":
         return LinearForecaster(lags=[16, context])
     return PopulationRidge() if kind == "population" else None
-
-
-def channel_moments(values: Tensor, segments: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of (time, channel) over ``segments``; missing entries do not count."""
-    rows = torch.cat([values[start:stop] for start, stop in segments.tolist()]).double()
-    count = rows.isfinite().sum(dim=0).clamp(min=1)
-    mean = rows.nan_to_num(0.0).sum(dim=0) / count
-    squares = (rows - mean).nan_to_num(0.0).square().sum(dim=0)
-    return mean, (squares / count).sqrt()
