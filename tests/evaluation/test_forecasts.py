@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.signal import lfilter
 
-from utils.evaluation import BASELINES, score_forecasts, window_errors
+from utils.evaluation import BASELINES, score_forecasts, score_oracle, window_errors
 from utils.evaluation import forecasts as module
 from utils.metrics import block_bootstrap
 from utils.models.forecasting import DataMismatchError, build_forecaster
@@ -163,6 +163,18 @@ def oracle_of(data):
         return forecast
 
     return oracle
+
+
+def test_oracle_gets_a_row_of_its_own(data):
+    oracle = oracle_of(data)
+    baseline = score_forecasts(build_forecaster("mean").fit(data), data, oracle=oracle)
+    scores = score_oracle(oracle, "perfect", data, oracle=oracle)
+    row = scores.summary()
+    assert row["model"] == "perfect"
+    assert row["of_oracle"] == pytest.approx(1.0)
+    expected = 1 - row["mse"] / baseline.summary()["mse"]
+    assert row["over_mean_skill"] == pytest.approx(expected)
+    assert baseline.summary()["of_oracle"] == pytest.approx(0.0)
 
 
 def test_fraction_of_the_oracle(data):

@@ -1,7 +1,13 @@
 """Scores of fitted models beside their baselines, with intervals, and the leaderboard."""
 
 from utils.evaluation.compare import average_seeds, compare, over_seeds, pooled_over_sessions
-from utils.evaluation.forecasts import BASELINES, ForecastScores, fitted_baseline, score_forecasts
+from utils.evaluation.forecasts import (
+    BASELINES,
+    ForecastScores,
+    fitted_baseline,
+    score_forecasts,
+    score_oracle,
+)
 from utils.evaluation.leaderboard import describe, leaderboard, verdict
 from utils.evaluation.oracle import Oracle, calcium_oracle, kalman_oracle
 from utils.evaluation.oracle_session import open_oracle, session_oracle
@@ -21,6 +27,7 @@ __all__ = [
     "over_seeds",
     "pooled_over_sessions",
     "score_forecasts",
+    "score_oracle",
     "session_oracle",
     "verdict",
 ]

@@ -15,7 +15,7 @@ needs no threshold, is that of at most 1000 windows and 32 million values, evenl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -245,6 +245,19 @@ def score_forecasts(
         floor=_baseline_errors(FLOOR, *how),
         seed=seed,
     )
+
+
+def score_oracle(
+    oracle: Oracle, name: str, data: WindowData, *, split: str = "test", **how: Any
+) -> ForecastScores:
+    """Score a forecast that knows more than a forecaster may, as a row of its own.
+
+    ``name`` is what the row is called; ``how`` as in :func:`score_forecasts`, where ``oracle`` is
+    the ceiling that fractions are measured against.
+    """
+    scores = score_forecasts(fitted_baseline(FLOOR, data), data, split=split, **how)
+    seen = _block(data, split), how.get("stride", 1), tuple(how.get("levels", LEVELS))
+    return replace(scores, model=name, settings={}, errors=_oracle_errors(oracle, *seen))
 
 
 def fitted_baseline(name: str, data: WindowData) -> Forecaster:
