@@ -248,7 +248,7 @@ def score_forecasts(
 
 
 def score_oracle(
-    oracle: Oracle, name: str, data: WindowData, *, split: str = "test", **how: Any
+    knowing: Oracle, name: str, data: WindowData, *, split: str = "test", **how: Any
 ) -> ForecastScores:
     """Score a forecast that knows more than a forecaster may, as a row of its own.
 
@@ -257,7 +257,7 @@ def score_oracle(
     """
     scores = score_forecasts(fitted_baseline(FLOOR, data), data, split=split, **how)
     seen = _block(data, split), how.get("stride", 1), tuple(how.get("levels", LEVELS))
-    return replace(scores, model=name, settings={}, errors=_oracle_errors(oracle, *seen))
+    return replace(scores, model=name, settings={}, errors=_oracle_errors(knowing, *seen))
 
 
 def fitted_baseline(name: str, data: WindowData) -> Forecaster:
