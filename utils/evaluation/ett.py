@@ -85,7 +85,7 @@ def evaluate_ett(
     -------
     One row per setting (or baseline), horizon and seed: data, setting, model, context, horizon,
     seed, n_windows, mse, mae, published_mse, published_mae, ratio (mse / published_mse),
-    validation_mse, seconds (to fit).
+    validation_mse, seconds (to fit all candidates).
 
     Raises
     ------
@@ -180,8 +180,8 @@ def _setting_rows(
     for seed in seeds if trained else seeds[:1]:
         begin = time.perf_counter()
         fitted = [forecaster.fit(data) for forecaster in setting.forecasters(data.horizon, seed)]
-        errors = [mean_errors(forecaster, data.validation)[0] for forecaster in fitted]
         seconds = time.perf_counter() - begin
+        errors = [mean_errors(forecaster, data.validation)[0] for forecaster in fitted]
         best = int(np.argmin(errors))
         yield {"setting": name, "seed": seed} | _row(fitted[best], data, errors[best], seconds)
 
