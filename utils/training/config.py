@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from utils.config import Config
 
@@ -13,7 +13,10 @@ Device = Literal["auto", "cuda", "mps", "cpu"]
 
 
 class TrainerConfig(Config):
-    """How long, how fast, on what: the same for every model."""
+    """How long, how fast, on what: the same for every model.
+
+    A setting that is None is left at its default, which a model may have of its own.
+    """
 
     max_epochs: int = Field(20, ge=1)
     max_steps: int | None = Field(None, ge=1, description="optimiser steps; None: no limit")
@@ -30,6 +33,13 @@ class TrainerConfig(Config):
     device: Device = "auto"
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     progress: bool = Field(True, description="show a progress bar")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_is_the_default(cls, settings: Any) -> Any:
+        if not isinstance(settings, dict):
+            return settings
+        return {name: value for name, value in settings.items() if value is not None}
 
 
 def choose_device(wanted: Device = "auto") -> str:

@@ -93,7 +93,7 @@ def test_pinball_loss_is_smallest_at_the_true_quantiles():
 
 @pytest.mark.parametrize("kind", ["gaussian", "student_t", "quantile"])
 def test_fitted_distribution_covers_what_it_says_on_the_scale_of_the_data(world, kind):
-    trainer = {**QUICK, "max_epochs": 3, "stride": 1}
+    trainer = {**QUICK, "max_epochs": 3, "stride": 1, "learning_rate": 1e-3, "weight_decay": 1e-4}
     small = {"d_model": 16, "n_heads": 2, "ffn_dim": 16, "encoder_layers": 1}
     model = quick("informer", head=kind, trainer=trainer, **small).fit(world)
     batch = world.test.batch(torch.arange(0, len(world.test), 3))

@@ -54,6 +54,17 @@ def test_overrides_reach_the_model():
     assert not model.config.trainer.progress
 
 
+def test_trainer_leaves_to_the_model_what_is_not_said():
+    def trainer(*overrides):
+        return configured(load_config("forecasting", overrides, ForecastingConfig)).config.trainer
+
+    own, usual = trainer("model=population_network"), trainer("model=informer")
+    assert own.learning_rate > usual.learning_rate
+    assert trainer("model=population_network", "trainer.learning_rate=1e-5").learning_rate == 1e-5
+    quick = trainer("model=population_network", "trainer=quick")
+    assert (quick.max_epochs, quick.learning_rate) == (1, own.learning_rate)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -23,7 +23,7 @@ class ForecastingConfig(Config):
 
     windows: WindowsConfig
     model: dict[str, Any]  # name and settings of a registered forecaster
-    trainer: dict[str, Any]  # settings of utils.training.TrainerConfig; for trained models
+    trainer: dict[str, Any]  # settings of utils.training.TrainerConfig; None: what suits the model
 
     @model_validator(mode="after")
     def _model_is_known(self) -> ForecastingConfig:

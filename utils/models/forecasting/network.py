@@ -38,10 +38,20 @@ if TYPE_CHECKING:
 WINDOWS_AT_ONCE = 256
 
 
+class NetworkTrainer(TrainerConfig):
+    """What suits most forecasters on recordings of an hour: short, and strongly regularised."""
+
+    max_epochs: int = Field(8, ge=1)
+    stride: int = Field(4, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    patience: int = Field(3, ge=1)
+
+
 class NetworkConfig(ForecasterConfig):
     """Settings that all trained forecasters share."""
 
-    trainer: TrainerConfig = TrainerConfig()
+    trainer: NetworkTrainer = NetworkTrainer()
     normalise: Literal["train", "window", "none"] = Field(
         "train",
         description="inputs in units of the neuron's training block, of the window itself "

@@ -22,22 +22,21 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.network import ForecastModule, NetworkConfig, Sizes
+from utils.models.forecasting.network import ForecastModule, NetworkConfig, NetworkTrainer, Sizes
 from utils.models.forecasting.parts import SkipKind
 from utils.models.forecasting.sessions import SessionsForecaster
 from utils.models.forecasting.simple import train_moments
 from utils.models.forecasting.slow_components import slow_components
-from utils.training import TrainerConfig
 
 if TYPE_CHECKING:
     from utils.windows import WindowData
 
 
-class PopulationTrainer(TrainerConfig):
+class PopulationTrainer(NetworkTrainer):
     """Trained faster and longer than the others: few weights, which cannot overfit much."""
 
     max_epochs: int = Field(20, ge=1)
-    stride: int = Field(4, ge=1)
+    patience: int = Field(5, ge=1)
     learning_rate: float = Field(1e-2, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
 
