@@ -87,6 +87,22 @@ def test_training_reaches_the_closed_form(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_events_that_weigh_more_exceed_the_level_of_their_own_neuron(name):
+    activity = np.random.default_rng(0).standard_normal((900, 3)) + [0.0, 100.0, -100.0]
+    data = window_data(activity, np.arange(900) / 5, 8, 3)
+    model = quick(name, event_weight=10.0).fit(data)
+    batch = data.train.batch(torch.arange(len(data.train)))
+    net = model.network
+    said = net(batch.past, None, None)
+    block = activity[data.split == 0]
+    threshold = torch.tensor(block.mean(axis=0) + 2 * block.std(axis=0))
+    weights = 1 + 9 * (batch.future > threshold)
+    errors = (net.point(said) - batch.future).square() / block.std(axis=0).mean() ** 2
+    expected = float((errors * weights).sum() / weights.sum())
+    assert net.loss(said, batch.future, None).item() == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_one_map_transfers_and_individual_maps_do_not(name, world):
     assert quick(name).transfers
     assert not quick(name, individual=True).transfers

@@ -64,7 +64,9 @@ class NetworkConfig(ForecasterConfig):
     head: HeadKind = "point"
     loss: PointLoss = Field("squared", description="of the point head")
     event_weight: float = Field(1.0, ge=1, description="weight of entries that are events")
-    event_deviations: float = Field(2.0, description="an event exceeds the mean by so many sd")
+    event_deviations: float = Field(
+        2.0, description="an event exceeds its neuron's mean by so many sd"
+    )
     scale_penalty: float = Field(
         1.0, ge=0, description="holds the scale of a gaussian or student_t head in bounds"
     )
@@ -95,6 +97,8 @@ class ForecastModule(nn.Module, ABC):
         self.behaviour = Standardiser(sizes.n_covariates) if sizes.n_covariates else None
         self.skip = Skip(config.skip, sizes.context, sizes.horizon)
         self.head = make_head(config.head, config.loss)
+        nothing = torch.full((sizes.n_neurons,), torch.inf)  # until prepared
+        self.register_buffer("event_threshold", nothing, persistent=False)  # for training alone
 
     @abstractmethod
     def core(self, inputs: Tensor, covariates: Tensor | None) -> Tensor:
@@ -108,6 +112,9 @@ class ForecastModule(nn.Module, ABC):
     def prepare(self, data: WindowData) -> None:
         """Take statistics, and the forecast to correct, from the training block."""
         mean, deviation = train_moments(data)
+        own = Standardiser(data.n_neurons)
+        own.prepare(mean, deviation)
+        self.event_threshold.copy_(own.mean + self.config.event_deviations * own.deviation)
         if self.config.normalise != "train":  # one level and scale, which fit any neuron
             mean, deviation = mean.mean()[None], deviation.square().mean().sqrt()[None]
         self.neurons.prepare(mean, deviation)
@@ -133,10 +140,8 @@ class ForecastModule(nn.Module, ABC):
 
     def loss(self, output: Forecast, future: Tensor, mask: Tensor | None) -> Tensor:
         """Mean over the observed entries; events may weigh more than the rest."""
-        scale = self.neurons
-        threshold = scale.mean + self.config.event_deviations * scale.deviation
-        weights = event_weights(future, threshold, self.config.event_weight)
-        losses = self.head.losses(output, future, scale.typical)
+        weights = event_weights(future, self.event_threshold, self.config.event_weight)
+        losses = self.head.losses(output, future, self.neurons.typical)
         penalty = self.config.scale_penalty * self.head.penalty(output)
         return weighted_mean(losses, weights, mask) + penalty
 
