@@ -6,9 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.forecasting.conftest import make_world, quick, shared_world, world_activity
+from tests.models.forecasting.conftest import (
+    behaviour_world,
+    make_world,
+    quick,
+    shared_world,
+    world_activity,
+)
+from utils.evaluation import calcium_oracle
 from utils.models.forecasting import available_forecasters, forecaster_class, load_model
-from utils.splits import TEST
+from utils.simulation import simulate_calcium_population
+from utils.splits import TEST, VALIDATION
+from utils.training.task import past_covariates
+from utils.windows import window_data
+
+# The level from which the exact shared map does what a trained linear one does.
+CLOSED_FORMS = {"dlinear": "none", "nlinear": "last", "rlinear": "mean"}
+TRAINED = {"max_epochs": 40, "batch_size": 128, "learning_rate": 0.01, "patience": 10}
 
 pytestmark = pytest.mark.parametrize("name", available_forecasters())
 
@@ -33,6 +47,30 @@ def test_future_of_a_window_and_the_test_block_change_nothing(name, world, fitte
     after = quick(name).fit(make_world(activity))
     past = world.test.batch([0, 7]).past
     torch.testing.assert_close(before.predict(past), after.predict(past), rtol=0, atol=0)
+
+
+def test_validation_chooses_and_teaches_nothing(name, world):
+    """Where nothing is left to choose, another validation block gives the same model."""
+    activity = world_activity()
+    activity[world.split == VALIDATION] = 50 - 3 * activity[world.split == VALIDATION]
+    past = world.test.batch([0, 7]).past
+    before, after = (
+        one_choice(name).fit(data).predict(past) for data in (world, make_world(activity))
+    )
+    torch.testing.assert_close(before, after, rtol=0, atol=0)
+
+
+def test_behaviour_of_the_test_block_changes_nothing(name):
+    if "covariates" not in forecaster_class(name).Config.model_fields:
+        pytest.skip("takes no covariates")
+    data, changed = behaviour_world(), behaviour_world()
+    changed.covariates[changed.split == TEST] += 50.0
+    batch = data.test.batch([0, 7])
+    before, after = (
+        quick(name, covariates=True).fit(each).predict(batch.past, past_covariates(batch))
+        for each in (data, changed)
+    )
+    torch.testing.assert_close(before, after, rtol=0, atol=0)
 
 
 def test_batch_size_and_order_do_not_matter(name, world, fitted):
@@ -85,6 +123,21 @@ def test_missing_entries_do_not_leak_their_value(name, world, fitted):
     torch.testing.assert_close(with_nan, with_mask, rtol=0, atol=0)
 
 
+def test_says_whether_it_takes_from_the_population(name):
+    """Change all neurons but one, each in turn: does the forecast of that one move?
+
+    A model that mixes neurons and does not say so would escape the gate below.
+    """
+    data = shared_world()
+    past = data.test.batch([3]).past.expand(data.n_neurons, -1, -1)
+    own = torch.eye(data.n_neurons, dtype=torch.bool)[:, None]
+    noise = torch.randn(past.shape, generator=torch.Generator().manual_seed(0))
+    model = quick(name).fit(data)
+    change = model.predict(torch.where(own, past, past + 10 * noise)) - model.predict(past)
+    moved = change.diagonal(dim1=0, dim2=2).abs().max() > 1e-4
+    assert bool(moved) == forecaster_class(name).uses_population
+
+
 def test_a_shifted_population_removes_the_population_gain(name):
     """Each neuron in a time of its own: nothing is left to gain over AR16 from the others.
 
@@ -106,6 +159,62 @@ def test_a_shifted_population_removes_the_population_gain(name):
         assert gains[0] > 0.02
 
 
+def test_does_not_beat_who_knows_the_truth_of_a_simulation(name):
+    population = simulate_calcium_population(12, 3000, n_latents=3)
+    data = window_data(population.activity, population.timestamps, 24, 6, source="simulated")
+    batch = data.test.batch(torch.arange(len(data.test)))
+    forecasts = (
+        quick(name).fit(data).predict(batch.past),
+        torch.from_numpy(calcium_oracle(population, data)(batch.starts + data.context)),
+    )
+    own, best = ((each - batch.future).square().mean(dim=(0, 2)) for each in forecasts)
+    assert (own > best).all()
+
+
+def test_a_trained_linear_map_reaches_the_closed_form(name):
+    """Within 2 % in squared error of the exact shared map."""
+    if "trainer" not in forecaster_class(name).Config.model_fields:
+        pytest.skip("is not trained by gradient")
+    data = make_world(np.nan_to_num(world_activity()))
+    model = quick(name).fit(data)
+    if not is_affine(model.network):
+        pytest.skip("is not linear")
+    assert name in CLOSED_FORMS, f"add {name} to CLOSED_FORMS: which exact map must it reach?"
+    trainer = {**TRAINED, "stride": 2, "validation_stride": 1}
+    batch = data.test.batch(torch.arange(len(data.test)))
+    errors = [
+        (each.fit(data).predict(batch.past) - batch.future).square().mean()
+        for each in (
+            quick(name, trainer=trainer),
+            quick("linear", shared=True, subtract=CLOSED_FORMS[name]),
+        )
+    ]
+    assert errors[0] < 1.02 * errors[1]
+
+
 def test_repr_says_what_it_was_fitted_on(name, fitted):
     assert "24 -> 6 frames, 10 neurons, fitted on simulated data" in repr(fitted(name))
     assert "not fitted" in repr(quick(name))
+
+
+def one_choice(name):
+    """A quick forecaster with one value, the last, for each setting that validation chooses.
+
+    Closed forms below a network choose for themselves, so networks correct the mean instead.
+    """
+    fields = forecaster_class(name).Config.model_fields
+    settings = {
+        key: field.default[-1:] for key, field in fields.items() if type(field.default) is list
+    }
+    return quick(name, **settings, **({"skip": "mean"} if "skip" in fields else {}))
+
+
+def is_affine(network):
+    """Whether what a network does to its inputs is a linear map and a constant."""
+    sizes = network.sizes
+    shape = 8, sizes.context, sizes.n_neurons
+    one, other = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        parts, whole = [network.core(each, None) for each in (one, other)], 3 * one - 2 * other
+        distance = network.core(whole, None) - (3 * parts[0] - 2 * parts[1])
+    return bool(distance.abs().max() < 1e-3 * (parts[0] - parts[1]).abs().max())

@@ -74,6 +74,7 @@ class ITransformerForecaster(NetworkForecaster):
     """Transformer whose tokens are neurons."""
 
     name = "itransformer"
+    uses_population = True
     Config = ITransformerConfig
     Module = ITransformerNetwork
 

@@ -77,5 +77,6 @@ class TSMixerForecaster(NetworkForecaster):
     """Multilayer perceptrons over time and over neurons in turn."""
 
     name = "tsmixer"
+    uses_population = True
     Config = TSMixerConfig
     Module = TSMixerNetwork
