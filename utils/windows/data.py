@@ -201,9 +201,10 @@ class WindowData:
         """
         frames = np.flatnonzero(self.frame_mask & (self.split == TRAIN))
         n = round(minutes * 60 * self.frame_rate)
-        labels = self.split.copy()
-        labels[frames[: max(len(frames) - n, 0)]] = UNUSED
-        shorter = replace(self, split=labels, stored_hash=None)
+        left_out = frames[: max(len(frames) - n, 0)]
+        labels, valid = self.split.copy(), self.frame_mask.copy()
+        labels[left_out], valid[left_out] = UNUSED, False  # so that no context reaches back to it
+        shorter = replace(self, split=labels, frame_mask=valid, stored_hash=None)
         if len(shorter.train) == 0:
             raise ValueError(
                 f"{minutes} minutes of training hold no window of {self.window} frames at "

@@ -11,6 +11,7 @@ from scipy.signal import lfilter
 
 from tests.models.forecasting.conftest import QUICK, quick
 from utils.models.forecasting import DataMismatchError, load_model
+from utils.splits import TEST
 from utils.training import TrainerConfig
 from utils.windows import SessionsLoader, WindowLoader, window_data
 
@@ -192,6 +193,29 @@ def test_last_training_keeps_the_end_of_the_block_and_all_else(sessions):
     assert torch.equal(short.validation.starts, data.validation.starts)
     assert short.content_hash != data.content_hash
     assert data.last_training(1e6).train.n_frames == data.train.n_frames
+
+
+@pytest.mark.parametrize("reach_back", [False, True])
+def test_fine_tuning_on_minutes_knows_nothing_of_the_training_before_them(together, reach_back):
+    new, changed = (recording(7, 15, reach_back=reach_back) for _ in range(2))
+    end = new.train.segments[0, 1]
+    changed.activity[: end - 600] = 50 - 3 * changed.activity[: end - 600]
+    past = new.test.batch([0, 50]).past
+    first, second = (
+        together.fine_tune(data, minutes=2.0, freeze_core=False).predict(past)
+        for data in (new, changed)
+    )
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def test_the_test_blocks_of_several_sessions_change_nothing(sessions, together):
+    changed = [recording(0, 12), recording(1, 9)]
+    for data in changed:
+        data.activity[data.split == TEST] += 50.0
+    again = network().fit(changed)
+    for one, other, data in zip(together.sessions, again.sessions, sessions):
+        past = data.test.batch([0, 50]).past
+        torch.testing.assert_close(one.predict(past), other.predict(past), rtol=0, atol=0)
 
 
 def test_an_epoch_visits_each_window_of_all_sessions_once_and_mixes_them(sessions):
