@@ -118,17 +118,28 @@ def test_results_have_a_row_per_setting_horizon_and_seed_beside_baselines(
     assert (tmp_path / "out" / "hourly.md").read_text() == report(results)
 
 
-def test_the_candidate_with_the_smallest_validation_error_is_scored(hourly, settings, tmp_path):
+def test_the_smallest_validation_error_decides_whatever_the_test_rows_say(
+    hourly, settings, tmp_path
+):
+    table = pd.read_csv(hourly)
+    rows, noise = slice(11520, 14400), np.random.default_rng(0).standard_normal((2880, 7))
+    table.iloc[rows, 1:] = table.iloc[:8640, 1:].mean().to_numpy() + 20 * noise
+    path = tmp_path / "other_test_rows.csv"
+    table.to_csv(path, index=False)
     settings("linear_24", rest="candidates: [{ridge: [1.0e+6]}, {ridge: [1.0e-2]}]\n")
-    results = evaluate_ett(hourly, folder=tmp_path)
-    data = load_ett(hourly, 24, 12)
-    errors = [
-        mean_errors(build_forecaster("linear", ridge=[ridge]).fit(data), data.test)[0]
-        for ridge in (1e6, 1e-2)
-    ]
-    assert errors[1] < 0.9 * errors[0]
+    results = evaluate_ett(path, folder=tmp_path / "out")
+    data = load_ett(path, 24, 12)
+    validation, test = (
+        [
+            mean_errors(build_forecaster("linear", ridge=[ridge]).fit(data), block)[0]
+            for ridge in (1e6, 1e-2)
+        ]
+        for block in (data.validation, data.test)
+    )
+    assert validation[1] < 0.9 * validation[0]
+    assert test[1] > 1.1 * test[0]
     own = results[results["setting"] == "linear_24"]
-    assert own["mse"].tolist() == pytest.approx([errors[1]], rel=1e-5)
+    assert own["mse"].tolist() == pytest.approx([test[1]], rel=1e-5)
 
 
 def test_a_report_never_mixes_lookbacks_and_shows_published_figures():
@@ -185,6 +196,15 @@ def test_wrong_arguments_are_named(hourly, settings, tmp_path, capsys, arguments
     settings("linear_24")
     assert main([str(hourly), *arguments, "--output", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_results_never_replace_the_data(settings, tmp_path, capsys):
+    path = write_ett_like(tmp_path / "hourly.csv")
+    before = path.read_bytes()
+    settings("linear_24")
+    assert main([str(path), "--settings", "linear_24", "--output", str(tmp_path)]) == 2
+    assert "would replace" in capsys.readouterr().err
+    assert path.read_bytes() == before
 
 
 def test_a_missing_file_is_named(tmp_path, capsys):

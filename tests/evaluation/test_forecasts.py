@@ -14,7 +14,7 @@ from utils.evaluation import BASELINES, score_forecasts, score_oracle, window_er
 from utils.evaluation import forecasts as module
 from utils.metrics import block_bootstrap
 from utils.models.forecasting import DataMismatchError, build_forecaster
-from utils.splits import PASSIVE, split_by_blocks
+from utils.splits import PASSIVE, TEST, split_by_blocks
 from utils.windows import window_data
 
 torch.set_num_threads(1)  # tiny tensors: threads only wait for each other
@@ -257,6 +257,20 @@ def test_thresholds_of_events_follow_the_shrinking(data):
     assert (ar16.errors.events.pred_threshold < persistent.threshold)[[0, 1, 3, 4]].all()
     assert ar16.summary()["event_f1"] > rows["train_mean"].summary()["event_f1"]
     assert ar16.summary()["auprc"] > 2 * rows["train_mean"].summary()["auprc"]
+
+
+@pytest.mark.parametrize("name", ["ar16", "population_ridge"])
+def test_thresholds_and_distributions_do_not_follow_the_test_block(data, name):
+    changed = recording()
+    changed.activity[changed.split == TEST] *= -3.0
+    one, other = (
+        score_forecasts(build_forecaster(name).fit(each), each, baselines=["mean"]).errors
+        for each in (data, changed)
+    )
+    for part in ("threshold", "pred_threshold"):
+        assert np.array_equal(getattr(one.events, part), getattr(other.events, part))
+    np.testing.assert_allclose(one.quantiles.width(0.8), other.quantiles.width(0.8), rtol=1e-6)
+    assert one.pooled.mse[0, 0] != other.pooled.mse[0, 0]
 
 
 def test_what_is_kept_is_bounded_and_even(data, monkeypatch):

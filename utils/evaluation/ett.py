@@ -92,10 +92,12 @@ def evaluate_ett(
     ConfigError
         Unknown setting (with near matches), or a setting that is not valid.
     ValueError
-        The file is not in the format of ETT, or too short for a window.
+        The file is not in the format of ETT, or too short for a window, or lies where the
+        results would be written.
     """
     loaded = {name: load_setting(name) for name in settings or available_settings()}
     folder = Path(folder or runs_dir() / "ett")
+    _check_folder(Path(path), folder)
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     windows = _windows(loaded, horizons)
@@ -151,6 +153,11 @@ def report(results: pd.DataFrame) -> str:
     else:
         text.append("No published figures are stored for this file (by content, not by name).")
     return "\n\n".join(text) + "\n"
+
+
+def _check_folder(path: Path, folder: Path) -> None:
+    if path.is_file() and path.resolve() == (folder / f"{path.stem}.csv").resolve():
+        raise ValueError(f"the results would replace {path}; give another output folder")
 
 
 def _windows(
