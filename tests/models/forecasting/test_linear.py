@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 
 from tests.models.forecasting.conftest import behaviour_world, make_world
 from utils.config import ConfigError
@@ -135,6 +136,21 @@ def test_silent_and_never_observed_neurons_get_their_mean():
     forecast = model.predict(torch.randn(5, 8, 3))
     torch.testing.assert_close(forecast[:, :, 1], torch.full((5, 4), 0.25))
     torch.testing.assert_close(forecast[:, :, 2], torch.zeros(5, 4))
+
+
+@pytest.mark.parametrize("name", ["linear", "population_ridge"])
+def test_a_neuron_that_is_never_observed_in_a_window_is_at_its_train_mean(name):
+    rng = np.random.default_rng(0)
+    noise = lfilter([1], [1, -0.8], rng.standard_normal((900, 3)), axis=0)
+    data = window_data(noise + [0.0, 100.0, -30.0], np.arange(900) / 5, 8, 4)
+    past = data.test.batch([0, 9]).past
+    mask = torch.ones_like(past, dtype=torch.bool)
+    mask[:, :, 1] = False
+    for settings in SETTINGS if name == "linear" else [{"components": [0]}]:
+        model = build_forecaster(name, **settings).fit(data)
+        found = model.predict(past, mask=mask)
+        torch.testing.assert_close(found[:, :, 1], torch.full((2, 4), 100.0), rtol=0, atol=1.0)
+        assert torch.equal(found[:, :, [0, 2]], model.predict(past)[:, :, [0, 2]])
 
 
 def test_shared_map_transfers_and_own_weights_do_not(world):

@@ -72,7 +72,7 @@ class LinearForecaster(Forecaster):
 
     name = "linear"
     Config = LinearConfig
-    learnt = ("weight", "bias", "covariate_weight", "covariate_mean", "covariate_scale")
+    learnt = ("weight", "bias", "centre", "covariate_weight", "covariate_mean", "covariate_scale")
 
     @property
     def transfers(self) -> bool:
@@ -94,19 +94,22 @@ class LinearForecaster(Forecaster):
         ]
         order = torch.cat([neurons for neurons, _ in parts]).argsort()
         maps = Maps(*(torch.cat(part)[order] for part in zip(*(maps for _, maps in parts))))
-        bias = maps.bias
-        if config.subtract == "none":  # the weights apply to values about the centre
-            bias = bias + centre[: len(bias), None] * (1 - maps.own.sum(dim=2))
         self.weight = maps.own.float()  # (neuron or 1, horizon, lag)
-        self.bias = bias.float()  # (neuron or 1, horizon)
+        self.bias = maps.bias.float()  # (neuron or 1, horizon)
+        self.centre = centre[: len(self.bias)].float()  # (neuron or 1,)
         shape = self.chosen.lags, len(covariates.mean)
         self.covariate_weight = maps.shared.unflatten(2, shape).float()  # (..., lag, covariate)
         self.covariate_mean, self.covariate_scale = (part.float() for part in covariates)
 
     def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
-        weight, bias, shared, *scaling = (part.to(past.device) for part in self._arrays().values())
-        level = self._level(past, mask)
-        recent = (fill_missing(past, mask) - level)[:, -weight.shape[2] :]
+        weight, bias, centre, shared, *scaling = (
+            part.to(past.device) for part in self._arrays().values()
+        )
+        deviation = past - centre
+        if mask is not None:
+            deviation = deviation * mask  # a neuron never observed in a window is at its centre
+        level = self._level(deviation, mask)
+        recent = (fill_missing(deviation, mask) - level)[:, -weight.shape[2] :]
         future = (
             torch.einsum("bln,hl->bhn", recent, weight[0])
             if len(weight) == 1
@@ -117,12 +120,12 @@ class LinearForecaster(Forecaster):
             future = future + torch.einsum(
                 "blc,nhlc->bhn", behaviour[:, -shared.shape[2] :], shared
             )
-        return (future + bias.T + level).contiguous()
+        return (future + bias.T + level + centre).contiguous()
 
-    def _level(self, past: Tensor, mask: Tensor | None) -> Tensor | float:
+    def _level(self, deviation: Tensor, mask: Tensor | None) -> Tensor | float:
         if self.config.subtract == "last":
-            return last_observed(past, mask)
-        return observed_mean(past, mask) if self.config.subtract == "mean" else 0.0
+            return last_observed(deviation, mask)
+        return observed_mean(deviation, mask) if self.config.subtract == "mean" else 0.0
 
     def _moments(
         self, data: WindowData, centre: Tensor, lags: int, covariates: PastCovariates

@@ -130,12 +130,13 @@ class PopulationRidge(Forecaster):
         own, shared, bias, centre, weights, covariate_map, *scaling = (
             part.to(past.device) for part in self._arrays().values()
         )
-        recent = (fill_missing(past, mask) - centre)[:, -own.shape[2] :]
-        future = torch.einsum("bln,nhl->bhn", recent, own) + bias.T
-        deviation = past[:, -shared.shape[2] :] - centre
+        deviation = past - centre
         if mask is not None:
-            deviation = deviation * mask[:, -shared.shape[2] :]
-        future = future + torch.einsum("blk,nhlk->bhn", deviation @ weights, shared)
+            deviation = deviation * mask  # a neuron never observed in a window is at its centre
+        recent = fill_missing(deviation, mask)[:, -own.shape[2] :]
+        future = torch.einsum("bln,nhl->bhn", recent, own) + bias.T
+        components = deviation[:, -shared.shape[2] :] @ weights
+        future = future + torch.einsum("blk,nhlk->bhn", components, shared)
         if covariate_map.shape[3]:
             behaviour = PastCovariates(*scaling).window(covariates, self.name)
             recent = behaviour[:, -covariate_map.shape[2] :]
