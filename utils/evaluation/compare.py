@@ -41,7 +41,7 @@ def compare(
     Raises
     ------
     ValueError
-        They are scored on different recordings or blocks.
+        They are scored on different recordings, blocks or windows.
     """
     _require_same_data([model, other])
     if by_horizon:
@@ -128,11 +128,14 @@ def _skill_draws(scores: ForecastScores, name: str, seed: int) -> NDArray[np.flo
 
 
 def _require_same_data(scores: Sequence[ForecastScores]) -> None:
-    blocks = {(one.data_hash, one.split) for one in scores}
+    blocks = {(one.data_hash, one.split, one.window) for one in scores}
     if len(blocks) != 1:
         raise ValueError(
-            "scores must be of the same recording and block, found "
-            + ", ".join(f"{split} of {data[:8]}" for data, split in sorted(blocks))
+            "scores must be of the same recording and block, and of the same windows, found "
+            + ", ".join(
+                f"{split} of {data[:8]} in windows of {context} + {horizon} frames"
+                for data, split, (context, horizon) in sorted(blocks)
+            )
         )
 
 

@@ -61,6 +61,7 @@ class ForecastScores:
     unit: str
     frame_rate: float  # Hz
     data_hash: str
+    window: tuple[int, int]  # frames of context and horizon
     settings: dict[str, Any] = field(repr=False)
     errors: Errors = field(repr=False)
     baselines: dict[str, Errors] = field(repr=False)  # "oracle" among them where there is one
@@ -237,6 +238,7 @@ def score_forecasts(
         unit=data.unit,
         frame_rate=data.frame_rate,
         data_hash=data.content_hash,
+        window=(data.context, data.horizon),
         settings=forecaster.config.model_dump(),
         errors=_errors(forecaster, *how),
         baselines=others,

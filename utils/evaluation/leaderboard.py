@@ -22,7 +22,7 @@ def leaderboard(scores: Iterable[ForecastScores | dict[str, Any] | pd.DataFrame]
     Parameters
     ----------
     scores : :class:`ForecastScores`, their ``summary()``, or rows of other leaderboards. Scores of
-        one model with the same settings but other seeds become one row.
+        one model with the same settings and windows but other seeds become one row.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def _seeds_as_one(
         key = f"other {len(groups)}"
         if isinstance(item, ForecastScores):
             settings = without_seed(item.settings)
-            key = f"{item.model} {item.data_hash} {item.split} {settings}"
+            key = f"{item.model} {item.data_hash} {item.split} {item.window} {settings}"
         groups.setdefault(key, []).append(item)
     return [group[0] if len(group) == 1 else _average(group) for group in groups.values()]
 

@@ -14,7 +14,12 @@ from tests.models.forecasting.conftest import (
     world_activity,
 )
 from utils.evaluation import calcium_oracle
-from utils.models.forecasting import available_forecasters, forecaster_class, load_model
+from utils.models.forecasting import (
+    DataMismatchError,
+    available_forecasters,
+    forecaster_class,
+    load_model,
+)
 from utils.simulation import simulate_calcium_population
 from utils.splits import TEST, VALIDATION
 from utils.training.task import past_covariates
@@ -111,6 +116,17 @@ def test_kind_of_array_is_kept(name, world, fitted):
     assert as_numpy.dtype == np.float32
     assert as_numpy.shape == (2, world.horizon, world.n_neurons)
     np.testing.assert_array_equal(as_numpy, as_torch.numpy())
+
+
+def test_forecasts_other_neurons_where_it_says_so_alone(name, world, fitted):
+    model, past = fitted(name), world.test.batch([0, 7]).past
+    if not model.transfers:
+        with pytest.raises(DataMismatchError, match=name):
+            model.predict(past[:, :, :3])
+        return
+    assert model.predict(past[:, :, :3]).shape == (2, world.horizon, 3)
+    relabelled = model.predict(past.flip(2)).flip(2)
+    torch.testing.assert_close(relabelled, model.predict(past), rtol=1e-4, atol=1e-4)
 
 
 def test_missing_entries_do_not_leak_their_value(name, world, fitted):
