@@ -31,15 +31,24 @@ overrides = ["trainer=quick"]
 rate = None
 run_dir = ""
 seed = 0
+skips = ["none"]
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 
 from utils.batch import RunFolder
 from utils.config import load_config
-from utils.evaluation import describe, fitted_baseline, leaderboard, score_forecasts
+from utils.evaluation import (
+    compare,
+    describe,
+    fitted_baseline,
+    leaderboard,
+    open_oracle,
+    score_forecasts,
+)
 from utils.load_meso_session import open_session
 from utils.models.forecasting import ForecastingConfig, configured
 from utils.plots import mark_simulated, use_style
@@ -50,12 +59,14 @@ from utils.plots.forecasting import (
     plot_skill_by_horizon,
 )
 from utils.preprocessing import preprocess
+from utils.training import past_covariates
 from utils.windows import load_windows
 
 use_style()
 run = RunFolder(run_dir)
 config = load_config(experiment, overrides, ForecastingConfig)
-session_file = preprocess(open_session(session, rate=rate), progress=False)
+recording = open_session(session, rate=rate)
+session_file = preprocess(recording, progress=False)
 data = load_windows(session_file, config.windows.context, config.windows.horizon)
 
 
@@ -95,8 +106,12 @@ print(f"{n_parameters:,} parameters, {training.steps} steps on {training.device}
 # On the test block, beside the baselines that cost nothing.
 
 # %%
-scores = score_forecasts(forecaster, data, seed=seed)
-rivals = [score_forecasts(fitted_baseline(n, data), data, seed=seed) for n in ("ar16", "linear")]
+oracle = open_oracle(recording, data)
+scores = score_forecasts(forecaster, data, oracle=oracle, seed=seed)
+rivals = [
+    score_forecasts(fitted_baseline(name, data), data, oracle=oracle, seed=seed)
+    for name in ("ar16", "linear", "population_ridge")
+]
 frames = pd.concat([result.to_frame() for result in (scores, *rivals)], ignore_index=True)
 run.save_table(frames, "scores", "One row per model, frame ahead and baseline.")
 run.save_table(leaderboard([scores, *rivals]), "models", f"{name} beside linear models.")
@@ -113,6 +128,51 @@ print(f"{name}: MSE {scores.summary()['mse']:.3f}")
 
 # %%
 print(describe(scores))
+
+# %% [markdown]
+# ## Does it use the population?
+#
+# The Informer sees the vector of all cells, and may or may not use what the others say. Here each
+# cell is forecast from windows in which all *other* cells come from another time (shifted by half
+# the test block): what gets worse by that is what it had taken from the population. The skip
+# forecast, here that of each cell by itself, does not change.
+
+# %%
+cells = np.argsort(-data.activity[data.split == 0].nan_to_num(0.0).std(dim=0).numpy())[:12]
+some = torch.arange(0, len(data.test), max(len(data.test) // 400, 1))
+windows, elsewhere = (
+    data.test.batch((some + shift) % len(data.test)) for shift in (0, len(data.test) // 2)
+)
+loss = {"own time": [], "others shifted": []}
+for cell in cells:
+    shifted = elsewhere.past.clone()
+    shifted[:, :, cell] = windows.past[:, :, cell]
+    for label, past in (("own time", windows.past), ("others shifted", shifted)):
+        forecast = forecaster.predict(past, past_covariates(windows), windows.past_mask)
+        loss[label].append(float((forecast - windows.future)[:, :, cell].square().mean()))
+changes = pd.DataFrame(loss, index=pd.Index(cells, name="cell"))
+changes["gain from the population"] = 1 - changes["own time"] / changes["others shifted"]
+run.save_table(changes, "population", "MSE of the most active cells with the others shifted.")
+print(f"median over {len(cells)} cells: {changes['gain from the population'].median():+.4f}")
+changes.round(4).T
+
+# %% [markdown]
+# ## What it corrects, and by how much
+#
+# The same network on other simple forecasts, trained as long as this one was set to: alone
+# (`skip=none`) a transformer has to learn what a linear map gets in closed form.
+
+# %%
+skipped = {forecaster.config.skip: scores}
+for skip in skips:
+    extra = load_config(experiment, [*overrides, f"model.skip={skip}"], ForecastingConfig)
+    other = configured(extra, seed=seed, progress=False).fit(data)
+    skipped[skip] = score_forecasts(other, data, oracle=oracle, seed=seed)
+table = pd.DataFrame({f"{name}, skip={skip}": one.summary() for skip, one in skipped.items()}).T
+about = ["mse", "r2", "over_mean_skill", "over_ar16_skill", "over_population_ridge_skill"]
+run.save_table(table, "skips", f"{name} on different simple forecasts, test block.")
+print(f"{name} over population_ridge: {compare(scores, rivals[-1])}")
+table[about].infer_objects().round(4)
 
 # %% [markdown]
 # ## Cell by cell
@@ -138,7 +198,7 @@ activity = data.activity[stretch].numpy()
 cells = np.argsort(-np.nan_to_num(np.nanstd(activity, axis=0)))[:5]
 models = {"ar16": fitted_baseline("ar16", data), name: forecaster}
 examples = {
-    label: model.predict(windows.past, windows.past_covariates, windows.past_mask).numpy()
+    label: model.predict(windows.past, past_covariates(windows), windows.past_mask).numpy()
     for label, model in models.items()
 }
 show(

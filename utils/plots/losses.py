@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -43,7 +44,7 @@ def plot_losses(table: pd.DataFrame, reference: str) -> Figure:
         ax.axvline(line, color=style.LIGHT_GREY, lw=1)
         ax.plot(shown[column], rows, "o", color=style.BLUE, ms=5)
         for value, row in zip(shown[column], rows):
-            text = f"{value:+.1f}" if column in RELATIVE else f"{value:.2f}"
+            text = f"{value:+.1f}" if column in RELATIVE else f"{value:.3f}"
             ax.annotate(text, (value, row), (0, 5), textcoords="offset points", ha="center", size=6)
         arrow = {True: "  (more is better)", False: "  (less is better)", None: ""}[more_is_better]
         ax.set_title(title, fontsize=8)
@@ -91,8 +92,9 @@ def plot_event_forecasts(
     """
     figure, ax = plt.subplots(figsize=(5.5, 3), layout="constrained")
     ax.plot(seconds, truth, color=style.BLACK, lw=1.6, label="recorded")
-    for label, values in forecasts.items():
-        ax.plot(seconds, values, lw=1, label=label)
+    colors = (color for color in style.CYCLE if color != style.BLACK)
+    for (label, values), color in zip(forecasts.items(), cycle(colors)):
+        ax.plot(seconds, values, lw=1, color=color, label=label)
     ax.axvline(0, color=style.LIGHT_GREY, lw=0.8)
     ax.set(
         xlabel=f"time from the onset of an event (s), n = {n_events:,} events",

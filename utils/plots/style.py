@@ -28,6 +28,7 @@ VERMILLION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#7F7F7F"
 LIGHT_GREY = "#C8C8C8"
+CYCLE = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY)
 
 SPLIT_COLORS = {
     "train": BLUE,
@@ -106,9 +107,7 @@ def use_style() -> None:
             "axes.labelsize": 9,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.prop_cycle": cycler(
-                color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY]
-            ),
+            "axes.prop_cycle": cycler(color=CYCLE),
             "image.interpolation": "nearest",
             "legend.frameon": False,
             "legend.fontsize": 8,
