@@ -35,3 +35,12 @@ def test_table_has_each_forecaster_at_each_number_of_minutes():
     expected = 1 - scores["mse"] / scores.loc["ar16", "mse"]
     np.testing.assert_allclose(scores["over_ar16_skill"], expected, rtol=1e-4, atol=1e-6)
     assert all((model.network.state_dict()[name] == value).all() for name, value in before.items())
+    with pytest.raises(ValueError, match="fitted on this session"):
+        few_minutes(model, first, [1.0])
+
+
+def test_minutes_are_those_that_there_are():
+    model = build_forecaster("population_network", trainer=QUICK).fit(session(0, 12))
+    new = session(1, 5)
+    table = few_minutes(model, new, [1000.0], baselines=["train_mean"], stride=50)
+    assert table["minutes"].tolist() == [new.train.minutes] * 4

@@ -37,9 +37,20 @@ def few_minutes(
     Returns
     -------
     One row for each number of minutes and forecaster (``frozen core``, ``all weights``,
-    ``from scratch`` and the baselines): minutes, forecaster, mse, r2 (about the mean of these
-    minutes), and ``over_<baseline>_skill`` with its interval ``_low``, ``_high``.
+    ``from scratch`` and the baselines): minutes (those that the block has, where it has fewer),
+    forecaster, mse, r2 (about the mean of these minutes), and ``over_<baseline>_skill`` with its
+    interval ``_low``, ``_high``.
+
+    Raises
+    ------
+    ValueError
+        ``data`` are of a session that the model was fitted on: it has seen more than minutes.
     """
+    if data.content_hash in {one.fitted_on.content_hash for one in model.sessions}:
+        raise ValueError(
+            "the model was fitted on this session, whose minutes are no longer few; fit it on "
+            "other sessions"
+        )
     rows = []
     for some in minutes:
         short = data.last_training(some)
@@ -54,6 +65,6 @@ def few_minutes(
                 forecaster, short, split=split, baselines=baselines, stride=stride
             ).summary()
             skills = {key: value for key, value in scores.items() if key.startswith("over_")}
-            about = {"minutes": some, "forecaster": name}
+            about = {"minutes": min(some, data.train.minutes), "forecaster": name}
             rows.append(about | {key: scores[key] for key in ("mse", "r2")} | skills)
     return pd.DataFrame(rows)
