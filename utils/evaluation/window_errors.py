@@ -2,7 +2,8 @@
 
 Forecasts of every kind become comparable on the validation block: a model without a predictive
 distribution gets one from its residuals there, and each model the threshold above which its
-forecast counts as an event. Nothing here is chosen on the windows that are scored.
+forecast counts as an event. Nothing here is chosen on test windows; scores of the validation block
+itself are flattered by it.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ class VectorChoice(NamedTuple):
 class VectorAutoregression(Forecaster):
     """Ridge on the last frames of all neurons, which count in units of their deviation.
 
-    As in the other closed-form models a neuron learns from the windows whose frames ahead it did
-    not miss; what the others missed in their lags counts as their train mean.
+    As in the other closed-form models a neuron learns from the windows in which it missed nothing;
+    what the others missed in their lags counts as their train mean.
     """
 
     name = "var"
