@@ -22,7 +22,14 @@ from utils.models.forecasting.base import (
     observed_mean,
 )
 from utils.models.forecasting.moments import Moments, MomentSource, paired_moments, pooled
-from utils.models.forecasting.ridge import Maps, penalised_basis, ridge_maps, squared_error
+from utils.models.forecasting.ridge import (
+    Maps,
+    own_part,
+    penalised_basis,
+    ridge_maps,
+    shared_part,
+    squared_error,
+)
 from utils.models.forecasting.shared_series import NO_COVARIATES, PastCovariates
 from utils.models.forecasting.simple import train_mean
 
@@ -94,7 +101,7 @@ class LinearForecaster(Forecaster):
         ]
         order = torch.cat([neurons for neurons, _ in parts]).argsort()
         maps = Maps(*(torch.cat(part)[order] for part in zip(*(maps for _, maps in parts))))
-        self.weight = maps.own.float()  # (neuron or 1, horizon, lag)
+        self.weight = maps.own.float().contiguous()  # (neuron or 1, horizon, lag)
         self.bias = maps.bias.float()  # (neuron or 1, horizon)
         self.centre = centre[: len(self.bias)].float()  # (neuron or 1,)
         shape = self.chosen.lags, len(covariates.mean)
@@ -113,13 +120,11 @@ class LinearForecaster(Forecaster):
         future = (
             torch.einsum("bln,hl->bhn", recent, weight[0])
             if len(weight) == 1
-            else torch.einsum("bln,nhl->bhn", recent, weight)
+            else own_part(recent, weight)
         )
         if shared.shape[3]:
             behaviour = PastCovariates(*scaling).window(covariates, self.name)
-            future = future + torch.einsum(
-                "blc,nhlc->bhn", behaviour[:, -shared.shape[2] :], shared
-            )
+            future = future + shared_part(behaviour[:, -shared.shape[2] :], shared)
         return (future + bias.T + level + centre).contiguous()
 
     def _level(self, deviation: Tensor, mask: Tensor | None) -> Tensor | float:

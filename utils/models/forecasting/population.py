@@ -26,9 +26,11 @@ from utils.models.forecasting.lag_grams import Group, neuron_groups
 from utils.models.forecasting.moments import Features, Moments, MomentSource
 from utils.models.forecasting.ridge import (
     Maps,
+    own_part,
     penalised_basis,
     ridge_maps,
     second_moment,
+    shared_part,
     squared_error,
 )
 from utils.models.forecasting.shared_series import (
@@ -118,7 +120,7 @@ class PopulationRidge(Forecaster):
         problem = problem.part(chosen.components, len(covariates.mean))
         maps = problem.solve(chosen)
         shared = maps.shared.unflatten(2, (problem.shared_lags, -1)).float()
-        self.own = maps.own.float()  # (neuron, horizon, own lag)
+        self.own = maps.own.float().contiguous()  # (neuron, horizon, own lag)
         self.shared = shared[..., : chosen.components]  # (neuron, horizon, lag, component)
         self.covariate_map = shared[..., chosen.components :]  # (neuron, horizon, lag, covariate)
         self.bias = (maps.bias + centre[:, None]).float()
@@ -134,13 +136,13 @@ class PopulationRidge(Forecaster):
         if mask is not None:
             deviation = deviation * mask  # a neuron never observed in a window is at its centre
         recent = fill_missing(deviation, mask)[:, -own.shape[2] :]
-        future = torch.einsum("bln,nhl->bhn", recent, own) + bias.T
+        future = own_part(recent, own) + bias.T
         components = deviation[:, -shared.shape[2] :] @ weights
-        future = future + torch.einsum("blk,nhlk->bhn", components, shared)
+        future = future + shared_part(components, shared)
         if covariate_map.shape[3]:
             behaviour = PastCovariates(*scaling).window(covariates, self.name)
             recent = behaviour[:, -covariate_map.shape[2] :]
-            future = future + torch.einsum("blc,nhlc->bhn", recent, covariate_map)
+            future = future + shared_part(recent, covariate_map)
         return future.contiguous()
 
     def _choose(self, problem: _Problem) -> Choice:

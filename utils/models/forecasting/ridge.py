@@ -61,6 +61,23 @@ def ridge_maps(moments: Moments, own_ridge: float, inverse: Tensor) -> Maps:
     return Maps(own, shared, bias - shared @ moments.features.mean)
 
 
+def own_part(recent: Tensor, maps: Tensor) -> Tensor:
+    """Own lags (batch, lag, neuron) times maps (neuron, horizon, lag): (batch, horizon, neuron).
+
+    As ``einsum`` would, but in the order of memory that its products over neurons want.
+    """
+    return (recent.permute(2, 0, 1).contiguous() @ maps.mT).permute(1, 2, 0)
+
+
+def shared_part(recent: Tensor, maps: Tensor) -> Tensor:
+    """Shared lags (batch, lag, series) times maps (neuron, horizon, lag, series).
+
+    One product for all neurons -> (batch, horizon, neuron).
+    """
+    futures = recent.flatten(1) @ maps.flatten(2).flatten(0, 1).T
+    return futures.unflatten(1, maps.shape[:2]).mT
+
+
 def squared_error(moments: Moments, maps: Maps) -> float:
     """Sum over windows, horizons and neurons of the squared error of the maps."""
     own, shared, bias = maps

@@ -161,7 +161,8 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ModelFolderError(f"{path} is missing: the saved model is not complete")
     try:
-        return load_file(path)
+        # copies lie aligned in memory, without which products differ in the last bit
+        return {name: value.clone() for name, value in load_file(path).items()}
     except SafetensorError as error:
         raise ModelFolderError(f"{path}: cut or not a safetensors file ({error})") from error
 
