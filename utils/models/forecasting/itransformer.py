@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.blocks import TransformerLayer, in_pieces
+from utils.models.forecasting.blocks import Dropout, TransformerLayer, in_pieces
 from utils.models.forecasting.network import (
     ForecastModule,
     NetworkConfig,
@@ -48,7 +48,7 @@ class ITransformerNetwork(ForecastModule):
             self.covariate_code = nn.Parameter(
                 0.02 * torch.randn(sizes.n_covariates, config.d_model)
             )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         width = (config.d_model, config.n_heads, config.ffn_dim, config.dropout)
         self.layers = nn.Sequential(*(TransformerLayer(*width) for _ in range(config.layers)))
         self.to_future = nn.Linear(config.d_model, sizes.horizon * self.head.n_outputs)

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.blocks import TransformerLayer, in_pieces
+from utils.models.forecasting.blocks import Dropout, TransformerLayer, in_pieces
 from utils.models.forecasting.network import (
     ForecastModule,
     NetworkConfig,
@@ -47,7 +47,7 @@ class PatchTSTNetwork(ForecastModule):
         self.position = nn.Parameter(torch.empty(n_patches, config.d_model).uniform_(-0.02, 0.02))
         if sizes.n_covariates:
             self.embed_covariates = nn.Linear(sizes.n_covariates * self.patch, config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         width = (config.d_model, config.n_heads, config.ffn_dim, config.dropout)
         self.layers = nn.Sequential(
             *(TransformerLayer(*width, norm="batch") for _ in range(config.layers))

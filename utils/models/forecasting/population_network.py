@@ -22,6 +22,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from utils.models.forecasting.blocks import Dropout
 from utils.models.forecasting.network import ForecastModule, NetworkConfig, NetworkTrainer, Sizes
 from utils.models.forecasting.parts import SkipKind
 from utils.models.forecasting.sessions import SessionsForecaster
@@ -62,7 +63,7 @@ class PopulationCore(nn.Module):
         self.n_latents, self.shape = config.latents, (horizon, n_outputs)
         n_modulations = config.latents * 2 * config.hidden
         self.register_buffer("memory", exponential_averages(context, config.memories))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder = nn.Linear(self.n_features, n_modulations)
         self.own = nn.Linear(context, config.hidden)
         self.out = nn.Linear(config.hidden, horizon * n_outputs)

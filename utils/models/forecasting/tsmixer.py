@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.blocks import TokenBatchNorm
+from utils.models.forecasting.blocks import Dropout, TokenBatchNorm
 from utils.models.forecasting.network import (
     ForecastModule,
     NetworkConfig,
@@ -37,13 +37,13 @@ class MixerLayer(nn.Module):
     def __init__(self, context: int, n_channels: int, d_channel: int, dropout: float) -> None:
         super().__init__()
         self.norms = nn.ModuleList(TokenBatchNorm(n_channels) for _ in range(2))
-        self.time = nn.Sequential(nn.Linear(context, context), nn.ReLU(), nn.Dropout(dropout))
+        self.time = nn.Sequential(nn.Linear(context, context), nn.ReLU(), Dropout(dropout))
         self.channels = nn.Sequential(
             nn.Linear(n_channels, d_channel),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(d_channel, n_channels),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:
