@@ -137,13 +137,13 @@ class LinearForecaster(Forecaster):
     ) -> Iterator[tuple[Moments, Moments]]:
         """Training and validation moments of chunks of neurons from the level; pooled if shared."""
         length = data.context if self.config.subtract == "mean" else lags
-        change = _subtraction(length, data.horizon, self.config.subtract)
+        level = _level_weights(length, data.horizon, self.config.subtract)
         sources = (
             MomentSource(data, split, centre, length, covariates.series(data), lags)
             for split in (data.train, data.validation)
         )
         pairs = (
-            tuple(part.changed(change).recent(lags) for part in pair)
+            tuple(part.from_level(level).recent(lags) for part in pair)
             for pair in paired_moments(*sources)
         )
         if not self.config.shared:
@@ -194,14 +194,14 @@ class Autoregression(LinearForecaster):
     Config = AutoregressionConfig
 
 
-def _subtraction(context: int, horizon: int, subtract: Reference) -> Tensor:
-    """(length, length) matrix that measures a whole window from its level."""
-    change = torch.eye(context + horizon, dtype=torch.float64)
+def _level_weights(context: int, horizon: int, subtract: Reference) -> Tensor:
+    """(part,) weights of the frames of a window in the level that it is measured from."""
+    weights = torch.zeros(context + horizon, dtype=torch.float64)
     if subtract == "last":
-        change[:, context - 1] -= 1
+        weights[context - 1] = 1
     elif subtract == "mean":
-        change[:, :context] -= 1 / context
-    return change
+        weights[:context] = 1 / context
+    return weights
 
 
 def _solve(moments: Moments, choice: LinearChoice) -> Maps:

@@ -69,13 +69,18 @@ class Moments:
             cross=self.cross[:, kept],
         )
 
-    def changed(self, change: Tensor) -> Moments:
-        """Of ``change`` (part, part) times the part."""
+    def from_level(self, weights: Tensor) -> Moments:
+        """Of the part measured from a level of its window, ``weights`` (part,) times the part."""
+        with_level = self.covariance @ weights  # (neuron, part)
+        variance = with_level @ weights  # (neuron,)
+        covariance = self.covariance - with_level[:, :, None]
+        covariance -= with_level[:, None]
+        covariance += variance[:, None, None]
         return replace(
             self,
-            mean=self.mean @ change.T,
-            covariance=change @ self.covariance @ change.T,
-            cross=change @ self.cross,
+            mean=self.mean - (self.mean @ weights)[:, None],
+            covariance=covariance,
+            cross=self.cross - (weights @ self.cross)[:, None],
         )
 
     def selected(self, features: Tensor) -> Moments:
