@@ -32,6 +32,17 @@ def test_moving_average_repeats_the_ends(kernel):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_neuron_that_was_not_observed_is_at_the_level_of_the_recording(name):
+    net = network(name)
+    net.neurons.mean.fill_(5.0)
+    mask = torch.ones(2, 8, 4, dtype=torch.bool)
+    mask[1, :, 2] = False
+    found = net(torch.full((2, 8, 4), 9.0) * mask, mask, None).location
+    torch.testing.assert_close(found[1, :, 2], torch.full((3,), 5.0))
+    torch.testing.assert_close(found[0], torch.full((3, 4), 9.0))
+
+
 @pytest.mark.parametrize("individual", [False, True])
 def test_dlinear_adds_maps_of_trend_and_remainder(individual):
     net = network("dlinear", kernel=3, individual=individual)

@@ -79,6 +79,19 @@ def test_pieces_give_the_same_forecast_and_gradient(monkeypatch):
     torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-6)
 
 
+def test_norms_count_each_piece_once(monkeypatch):
+    monkeypatch.setattr(patchtst, "TOKENS_AT_ONCE", 20)
+    net = network(dropout=0.0).train()
+    output = net(past_of(4, 24, 5), None, None).location
+    before = {name: value.clone() for name, value in net.named_buffers() if "running" in name}
+    output.square().mean().backward()  # computes the pieces again
+    after = dict(net.named_buffers())
+    assert len(before) == 8
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, rtol=0, atol=0)
+    assert all(norm.momentum == 0.1 for layer in net.layers for norm in layer.norms)
+
+
 @pytest.mark.parametrize("head", ["point", "quantile"])
 def test_forecasts_neurons_that_it_has_never_seen(world, head, tmp_path):
     model = quick("patchtst", **SMALL, **FREE, head=head).fit(world)

@@ -31,10 +31,15 @@ def test_mean_averages_what_was_observed(data):
     torch.testing.assert_close(found, torch.tensor([4.0, 4.0]).expand(1, 3, 2))
 
 
-def test_nothing_observed_gives_zero(data):
-    for name in ("persistence", "mean"):
-        found = build_forecaster(name).fit(data).predict(torch.full((1, 4, 2), torch.nan))
-        assert not found.any()
+@pytest.mark.parametrize("name", ["persistence", "mean"])
+def test_a_neuron_that_was_not_observed_is_at_the_mean_of_the_training_block(name):
+    activity = np.random.default_rng(0).standard_normal((600, 2)) + [10.0, 20.0]
+    model = build_forecaster(name).fit(window_data(activity, np.arange(600) / 5, 4, 3))
+    past = torch.ones(1, 4, 3)  # other neurons
+    past[:, :, 1] = torch.nan
+    found = model.predict(past)
+    torch.testing.assert_close(found[..., 1], torch.full((1, 3), 15.0), rtol=0, atol=0.2)
+    assert (found[..., [0, 2]] == 1).all()
 
 
 def test_train_mean_is_that_of_the_training_frames(data):

@@ -265,6 +265,13 @@ def last_observed(past: Tensor, mask: Tensor | None) -> Tensor:
     return past.gather(1, last)
 
 
+def where_observed(forecast: Tensor, mask: Tensor | None, otherwise: Tensor) -> Tensor:
+    """``otherwise`` for neurons of which a window observed nothing; ``(batch, time, neuron)``."""
+    if mask is None:
+        return forecast
+    return torch.where(mask.any(dim=1, keepdim=True), forecast, otherwise)
+
+
 def fill_missing(past: Tensor, mask: Tensor | None) -> Tensor:
     """Missing entries replaced by the mean of what was observed in the same window."""
     return past if mask is None else torch.where(mask, past, observed_mean(past, mask))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -110,16 +111,38 @@ def attend_to_few(query: Tensor, key: Tensor, value: Tensor, n_heads: int) -> Te
     return torch.cat(mixed, dim=2)
 
 
-def in_pieces(function: Callable[[Tensor], Tensor], rows: Tensor, at_once: int) -> Tensor:
-    """``function(rows)`` in bounded memory: more than ``at_once`` rows are taken in pieces.
+def in_pieces(
+    function: Callable[[Tensor], Tensor], rows: Tensor, at_once: int, layers: nn.Module
+) -> Tensor:
+    """``function(rows)`` in bounded memory: more than ``at_once`` rows are taken in even pieces.
 
-    The inside of a piece is computed again for its gradient instead of being kept.
+    The inside of a piece is computed again for its gradient instead of being kept. ``layers`` are
+    those in ``function``: their batch normalisation counts each piece once.
     """
     if len(rows) <= at_once:
         return function(rows)
+
+    def contexts() -> tuple:
+        return nullcontext(), keep_statistics(layers)  # of the first pass and of the second
+
+    pieces = rows.chunk(-(-len(rows) // at_once))
     return torch.cat(
-        [checkpoint(function, piece, use_reentrant=False) for piece in rows.split(at_once)]
+        [checkpoint(function, one, use_reentrant=False, context_fn=contexts) for one in pieces]
     )
+
+
+@contextmanager
+def keep_statistics(layers: nn.Module) -> Iterator[None]:
+    """Batch normalisation in ``layers`` learns no running statistics from what passes."""
+    norms = [part for part in layers.modules() if isinstance(part, nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
 
 
 def sinusoids(length: int, d_model: int) -> Tensor:

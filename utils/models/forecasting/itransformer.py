@@ -63,8 +63,9 @@ class ITransformerNetwork(ForecastModule):
             behaviour = self.embed(covariates.mT) + self.covariate_code
             tokens = torch.cat([tokens, behaviour], dim=1)
         windows_at_once = max(1, TOKENS_AT_ONCE // tokens.shape[1])
-        hidden = in_pieces(self._encode, tokens, windows_at_once)[:, :n_neurons]
-        return self.to_future(hidden).unflatten(2, (self.sizes.horizon, -1)).transpose(1, 2)
+        hidden = in_pieces(self._encode, tokens, windows_at_once, self.layers)
+        outputs = self.to_future(hidden[:, :n_neurons])  # (batch, neuron, horizon * output)
+        return outputs.unflatten(2, (self.sizes.horizon, -1)).transpose(1, 2)
 
     def _encode(self, tokens: Tensor) -> Tensor:
         return self.layers(self.dropout(tokens))

@@ -17,7 +17,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.base import Array, Forecaster, ForecasterConfig, observed_mean
+from utils.models.forecasting.base import (
+    Array,
+    DataMismatchError,
+    Forecaster,
+    ForecasterConfig,
+    observed_mean,
+    where_observed,
+)
 from utils.models.forecasting.heads import Forecast, HeadKind, PointLoss, make_head
 from utils.models.forecasting.losses import event_weights, weighted_mean
 from utils.models.forecasting.parts import (
@@ -129,10 +136,7 @@ class ForecastModule(nn.Module, ABC):
         if mask is not None:
             inputs = inputs * mask
         outputs = self.core(inputs, self._standardised(covariates)).float()
-        base = self.skip(past, mask, covariates)
-        if self.config.skip == "none":
-            base = base + self.neurons.mean
-        return Forecast(base, scale, outputs)
+        return Forecast(self._base(past, mask, covariates), scale, outputs)
 
     def point(self, output: Forecast) -> Tensor:
         """The expected value, (batch, horizon, neuron)."""
@@ -144,6 +148,15 @@ class ForecastModule(nn.Module, ABC):
         losses = self.head.losses(output, future, self.neurons.typical)
         penalty = self.config.scale_penalty * self.head.penalty(output)
         return weighted_mean(losses, weights, mask) + penalty
+
+    def _base(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
+        """The simple forecast to correct, (batch, horizon, neuron)."""
+        base = self.skip(past, mask, covariates)
+        if self.config.skip == "none":
+            return base + self.neurons.mean
+        if self.config.skip in ("last", "mean"):
+            return where_observed(base, mask, self.neurons.mean)
+        return base
 
     def _units(self, past: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """Level and scale of the inputs; both broadcast over (batch, time, neuron)."""
@@ -162,9 +175,12 @@ class ForecastModule(nn.Module, ABC):
             return None
         wanted = self.sizes.n_covariates
         if covariates is None:
-            raise ValueError("this model was fitted with covariates: give them to predict")
+            raise DataMismatchError(
+                "this model was fitted with covariates: give them to predict(past, covariates), or "
+                "fit it with covariates=False"
+            )
         if covariates.shape[2] != wanted:
-            raise ValueError(
+            raise DataMismatchError(
                 f"this model was fitted with {wanted} covariate{'s' * (wanted != 1)}, found "
                 f"{covariates.shape[2]}"
             )
@@ -300,7 +316,8 @@ class NetworkForecaster(Forecaster):
         self.network.to(choose_device(self.config.trainer.device)).eval().requires_grad_(False)
 
 
-def _pieces(part: Tensor | None, n: int):
+def _pieces(part: Tensor | None, n: int) -> Sequence[Tensor | None]:
+    """``n`` windows, or the absence of something beside them, in pieces of bounded size."""
     if part is None:
         return [None] * -(-n // WINDOWS_AT_ONCE)
     return part.split(WINDOWS_AT_ONCE) if n else []

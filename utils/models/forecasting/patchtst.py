@@ -65,7 +65,7 @@ class PatchTSTNetwork(ForecastModule):
             tokens = tokens + self.embed_covariates(behaviour)[:, None]
         # (batch, neuron, patch, d_model) -> (batch * neuron, patch, d_model)
         series_at_once = max(1, TOKENS_AT_ONCE // tokens.shape[2])
-        outputs = in_pieces(self._encode, tokens.flatten(0, 1), series_at_once)
+        outputs = in_pieces(self._encode, tokens.flatten(0, 1), series_at_once, self.layers)
         outputs = outputs.unflatten(1, (self.sizes.horizon, -1)).unflatten(0, tokens.shape[:2])
         return outputs.transpose(1, 2)
 

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from utils.models.forecasting.base import Forecaster, last_observed, observed_mean
+from utils.models.forecasting.base import (
+    Forecaster,
+    last_observed,
+    observed_mean,
+    where_observed,
+)
 
 if TYPE_CHECKING:
     from utils.windows import WindowData
 
 
-class Persistence(Forecaster):
+class Constant(Forecaster):
+    """One number from the context of each neuron, repeated for all frames ahead.
+
+    It belongs to no neuron, so where a window observed nothing of one, it is the mean of the
+    training block over all neurons.
+    """
+
+    transfers = True
+    learnt = ("level",)
+
+    @staticmethod
+    @abstractmethod
+    def summary(past: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, context, neuron) -> (batch, 1, neuron)."""
+
+    def _fit(self, data: WindowData) -> None:
+        self.level = train_mean(data).mean()
+
+    def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
+        level = where_observed(self.summary(past, mask), mask, self.level.to(past.device))
+        return level.repeat(1, self._fitted().horizon, 1)
+
+
+class Persistence(Constant):
     """The last observed value of each neuron, repeated."""
 
     name = "persistence"
-    transfers = True
-
-    def _fit(self, data: WindowData) -> None:
-        """Nothing to learn."""
-
-    def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
-        return last_observed(past, mask).repeat(1, self._fitted().horizon, 1)
+    summary = staticmethod(last_observed)
 
 
-class ContextMean(Forecaster):
+class ContextMean(Constant):
     """The mean of each neuron over its observed context, repeated."""
 
     name = "mean"
-    transfers = True
-
-    def _fit(self, data: WindowData) -> None:
-        """Nothing to learn."""
-
-    def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
-        return observed_mean(past, mask).repeat(1, self._fitted().horizon, 1)
+    summary = staticmethod(observed_mean)
 
 
 class TrainMean(Forecaster):
