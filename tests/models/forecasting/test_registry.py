@@ -36,6 +36,8 @@ def test_each_model_has_a_config_file_that_is_valid():
     for name in names:
         config = load_config("forecasting", [f"model={name}"], ForecastingConfig)
         assert configured(config).name == name
+        fields = forecaster_class(name).Config.model_fields
+        assert set(config.model) == {"name", *fields} - {"trainer"}  # all that can be set
 
 
 @pytest.mark.parametrize("trainer", ["default", "quick"])
