@@ -27,6 +27,7 @@ from transformers.models.autoformer.modeling_autoformer import (
     AutoformerSeriesDecompositionLayer,
 )
 
+from utils.models.forecasting.blocks import near_zero
 from utils.models.forecasting.network import (
     ForecastModule,
     NetworkConfig,
@@ -159,9 +160,7 @@ def _mend(
             size, n_outputs, 3, padding=1, padding_mode="circular", bias=False
         )
         nn.init.normal_(layer.trend_projection.weight, std=0.01)
-    decoder.seasonality_projection = nn.Linear(size, n_outputs)
-    nn.init.normal_(decoder.seasonality_projection.weight, std=0.01)  # starts at the skip forecast
-    nn.init.zeros_(decoder.seasonality_projection.bias)
+    decoder.seasonality_projection = near_zero(size, n_outputs)
 
 
 def _library_config(config: AutoformerConfig, sizes: Sizes, label: int) -> LibraryConfig:

@@ -88,6 +88,14 @@ class TokenBatchNorm(nn.BatchNorm1d):
         return super().forward(x.flatten(0, -2)).view_as(x)
 
 
+def near_zero(n_inputs: int, n_outputs: int) -> nn.Linear:
+    """Last layer of a network whose training starts at the forecast that it corrects."""
+    layer = nn.Linear(n_inputs, n_outputs)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def attend_to_many(query: Tensor, key: Tensor, value: Tensor, n_heads: int) -> Tensor:
     """Attention in the fused kernel of torch: (batch, token, d_model) -> the same shape."""
     query, key, value = (

@@ -15,10 +15,11 @@ from typing import Literal
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import InformerConfig as LibraryConfig
 from transformers.models.informer.modeling_informer import InformerDecoder, InformerEncoder
 
+from utils.models.forecasting.blocks import near_zero
 from utils.models.forecasting.network import (
     ForecastModule,
     NetworkConfig,
@@ -68,9 +69,7 @@ class InformerNetwork(ForecastModule):
         self.decoder = InformerDecoder(library)
         if config.attention == "full":
             _fuse_attention(self.encoder, self.decoder)
-        self.to_neurons = nn.Linear(config.d_model, n_neurons * self.head.n_outputs)
-        nn.init.normal_(self.to_neurons.weight, std=0.01)  # training starts at the skip forecast
-        nn.init.zeros_(self.to_neurons.bias)
+        self.to_neurons = near_zero(config.d_model, n_neurons * self.head.n_outputs)
 
     def core(self, inputs: Tensor, covariates: Tensor | None) -> Tensor:
         """A frame is one token: the vector of all neurons and covariates."""

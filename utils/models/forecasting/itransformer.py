@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.blocks import Dropout, TransformerLayer, in_pieces
+from utils.models.forecasting.blocks import Dropout, TransformerLayer, in_pieces, near_zero
 from utils.models.forecasting.network import (
     ForecastModule,
     NetworkConfig,
@@ -51,9 +51,7 @@ class ITransformerNetwork(ForecastModule):
         self.dropout = Dropout(config.dropout)
         width = (config.d_model, config.n_heads, config.ffn_dim, config.dropout)
         self.layers = nn.Sequential(*(TransformerLayer(*width) for _ in range(config.layers)))
-        self.to_future = nn.Linear(config.d_model, sizes.horizon * self.head.n_outputs)
-        nn.init.normal_(self.to_future.weight, std=0.01)  # training starts at the skip forecast
-        nn.init.zeros_(self.to_future.bias)
+        self.to_future = near_zero(config.d_model, sizes.horizon * self.head.n_outputs)
 
     def core(self, inputs: Tensor, covariates: Tensor | None) -> Tensor:
         """Behaviour gives further tokens, which neurons attend to."""

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.blocks import Dropout, TransformerLayer, in_pieces
+from utils.models.forecasting.blocks import Dropout, TransformerLayer, in_pieces, near_zero
 from utils.models.forecasting.network import (
     ForecastModule,
     NetworkConfig,
@@ -53,9 +53,7 @@ class PatchTSTNetwork(ForecastModule):
             *(TransformerLayer(*width, norm="batch") for _ in range(config.layers))
         )
         n_outputs = sizes.horizon * self.head.n_outputs
-        self.to_future = nn.Linear(n_patches * config.d_model, n_outputs)
-        nn.init.normal_(self.to_future.weight, std=0.01)  # training starts at the skip forecast
-        nn.init.zeros_(self.to_future.bias)
+        self.to_future = near_zero(n_patches * config.d_model, n_outputs)
 
     def core(self, inputs: Tensor, covariates: Tensor | None) -> Tensor:
         """Behaviour during a patch is added to that patch of all neurons."""

@@ -71,10 +71,6 @@ class Components(NamedTuple):
         """(..., neuron), NaN where missing, -> (..., component); missing counts as centre."""
         return (values - self.centre).nan_to_num(0.0) @ self.weights
 
-    def leading(self, n_components: int) -> Components:
-        """The first ones alone."""
-        return Components(self.centre, self.weights[:, :n_components])
-
     def series(self, data: WindowData) -> Series:
         """Rows of the recording to (time, component), in portions."""
 

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from utils.models.forecasting.blocks import Dropout, TokenBatchNorm
+from utils.models.forecasting.blocks import Dropout, TokenBatchNorm, near_zero
 from utils.models.forecasting.network import (
     ForecastModule,
     NetworkConfig,
@@ -60,9 +60,7 @@ class TSMixerNetwork(ForecastModule):
         n_channels = sizes.n_neurons + sizes.n_covariates
         width = (sizes.context, n_channels, config.d_channel, config.dropout)
         self.layers = nn.Sequential(*(MixerLayer(*width) for _ in range(config.layers)))
-        self.to_future = nn.Linear(sizes.context, sizes.horizon * self.head.n_outputs)
-        nn.init.normal_(self.to_future.weight, std=0.01)  # training starts at the skip forecast
-        nn.init.zeros_(self.to_future.bias)
+        self.to_future = near_zero(sizes.context, sizes.horizon * self.head.n_outputs)
 
     def core(self, inputs: Tensor, covariates: Tensor | None) -> Tensor:
         """Behaviour is mixed as further channels."""
