@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from utils.evaluation.fine_tuning import few_minutes
+from utils.evaluation import few_minutes
 from utils.models.forecasting import build_forecaster
 from utils.simulation.population import simulate_calcium_population
 from utils.windows import window_data

@@ -58,8 +58,8 @@ def load_ett(path: str | Path, context: int, horizon: int) -> WindowData:
 
     Raises
     ------
-    ValueError
-        The file is not in the format of ETT, see :func:`read_ett`.
+    FileNotFoundError, ValueError
+        There is no such file, or it is not in the format of ETT, see :func:`read_ett`.
     """
     table = read_ett(path)
     marks = calendar_marks(table.index)

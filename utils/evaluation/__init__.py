@@ -1,6 +1,7 @@
 """Scores of fitted models beside their baselines, with intervals, and the leaderboard."""
 
 from utils.evaluation.compare import average_seeds, compare, over_seeds, pooled_over_sessions
+from utils.evaluation.fine_tuning import few_minutes
 from utils.evaluation.forecasts import (
     BASELINES,
     ForecastScores,
@@ -20,6 +21,7 @@ __all__ = [
     "calcium_oracle",
     "compare",
     "describe",
+    "few_minutes",
     "fitted_baseline",
     "kalman_oracle",
     "leaderboard",

@@ -1,7 +1,14 @@
 """Numbers from arrays: forecast errors, event and distribution scores, and their intervals."""
 
 from utils.metrics.bootstrap import SkillInterval, block_bootstrap, block_bootstrap_fraction
-from utils.metrics.events import EventCounts, average_precision, best_threshold, event_f1
+from utils.metrics.events import (
+    EventCounts,
+    around_onsets,
+    average_precision,
+    best_threshold,
+    event_f1,
+    event_share,
+)
 from utils.metrics.forecasting import ForecastErrors, mae, mse, pearson, r2, skill
 from utils.metrics.probabilistic import (
     LEVELS,
@@ -18,6 +25,7 @@ __all__ = [
     "ForecastErrors",
     "QuantileScores",
     "SkillInterval",
+    "around_onsets",
     "average_precision",
     "best_threshold",
     "block_bootstrap",
@@ -27,6 +35,7 @@ __all__ = [
     "crps_gaussian",
     "crps_student_t",
     "event_f1",
+    "event_share",
     "mae",
     "mse",
     "pearson",
