@@ -153,6 +153,16 @@ def test_a_neuron_that_is_never_observed_in_a_window_is_at_its_train_mean(name):
         assert torch.equal(found[:, :, [0, 2]], model.predict(past)[:, :, [0, 2]])
 
 
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_a_shared_map_takes_the_mean_of_all_neurons_where_one_was_not_observed(settings):
+    activity = np.random.default_rng(0).standard_normal((900, 3)) + [19.0, 20.0, 21.0]
+    data = window_data(activity, np.arange(900) / 5, 8, 4)
+    past = torch.full((2, 8, 5), torch.nan)  # other neurons
+    past[:, :, 3] = 20.0
+    found = build_forecaster("linear", shared=True, **settings).fit(data).predict(past)
+    torch.testing.assert_close(found, torch.full((2, 4, 5), 20.0), rtol=0, atol=0.3)
+
+
 def test_shared_map_transfers_and_own_weights_do_not(world):
     other = window_data(np.random.default_rng(0).random((900, 4)), np.arange(900) / 5, 24, 6)
     shared = build_forecaster("linear", shared=True, subtract="mean").fit(world)

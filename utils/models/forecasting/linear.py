@@ -89,7 +89,7 @@ class LinearForecaster(Forecaster):
     def _fit(self, data: WindowData) -> None:
         config: LinearConfig = self.config
         levels = train_mean(data).double()
-        centre = torch.zeros_like(levels) if config.shared else levels
+        centre = levels.mean().expand_as(levels) if config.shared else levels  # one for any neuron
         lags = sorted({min(lag, data.context) for lag in config.lags or [data.context]})
         covariates = PastCovariates.of(data, wanted=config.covariates)
         self.chosen = self._choose(data, centre, lags, covariates)
