@@ -82,6 +82,12 @@ def test_wrong_overrides_are_named(override, message):
         load_config("forecasting", [override], ForecastingConfig)
 
 
+@pytest.mark.parametrize("name", ["informer", "itransformer", "patchtst"])
+def test_heads_that_do_not_divide_the_width_are_refused_before_any_fit(name):
+    with pytest.raises(ConfigError, match="d_model 30 must be a multiple of n_heads 4"):
+        build_forecaster(name, d_model=30)
+
+
 @pytest.fixture
 def registry(monkeypatch):
     for name in list(FORECASTERS):

@@ -21,8 +21,8 @@ from transformers.models.informer.modeling_informer import InformerDecoder, Info
 
 from utils.models.forecasting.blocks import near_zero
 from utils.models.forecasting.network import (
+    AttentionConfig,
     ForecastModule,
-    NetworkConfig,
     NetworkForecaster,
     Sizes,
 )
@@ -30,11 +30,10 @@ from utils.models.forecasting.network import (
 log = logging.getLogger(__name__)
 
 
-class InformerConfig(NetworkConfig):
+class InformerConfig(AttentionConfig):
     """Size and inputs of the Informer."""
 
     d_model: int = Field(64, ge=4)
-    n_heads: int = Field(4, ge=1)
     encoder_layers: int = Field(2, ge=1)
     decoder_layers: int = Field(1, ge=1)
     ffn_dim: int = Field(128, ge=1)
@@ -46,9 +45,7 @@ class InformerConfig(NetworkConfig):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> InformerConfig:
-        if self.d_model % self.n_heads:
-            raise ValueError(f"d_model {self.d_model} must be a multiple of n_heads {self.n_heads}")
+    def _warn_of_sampled_attention(self) -> InformerConfig:
         if self.attention == "prob":
             log.warning(
                 "attention=prob (ProbSparse) samples keys at random, also in evaluation, and is "

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from utils.models.forecasting.blocks import Dropout, TransformerLayer, in_pieces, near_zero
 from utils.models.forecasting.network import (
+    AttentionConfig,
     ForecastModule,
-    NetworkConfig,
     NetworkForecaster,
     Sizes,
 )
@@ -27,12 +27,10 @@ from utils.models.forecasting.parts import SkipKind
 TOKENS_AT_ONCE = 65_536  # bounds the memory for thousands of neurons
 
 
-class ITransformerConfig(NetworkConfig):
+class ITransformerConfig(AttentionConfig):
     """Size of the transformer."""
 
     skip: SkipKind = "population"
-    d_model: int = Field(64, ge=1)
-    n_heads: int = Field(4, ge=1)
     layers: int = Field(2, ge=1)
     ffn_dim: int = Field(128, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 import lightning
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from utils.models.forecasting.base import (
@@ -82,6 +82,19 @@ class NetworkConfig(ForecasterConfig):
     def fits_any_neuron(self) -> bool:
         """Whether scaling and skip hold nothing of a certain neuron."""
         return self.normalise != "train" and self.skip in ("none", "last", "mean")
+
+
+class AttentionConfig(NetworkConfig):
+    """Settings that networks with several heads of attention share."""
+
+    d_model: int = Field(64, ge=1)
+    n_heads: int = Field(4, ge=1)
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.d_model % self.n_heads:
+            raise ValueError(f"d_model {self.d_model} must be a multiple of n_heads {self.n_heads}")
+        return self
 
 
 class Sizes(NamedTuple):

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from utils.models.forecasting.blocks import Dropout, TransformerLayer, in_pieces, near_zero
 from utils.models.forecasting.network import (
+    AttentionConfig,
     ForecastModule,
-    NetworkConfig,
     NetworkForecaster,
     Sizes,
 )
@@ -23,13 +23,12 @@ from utils.models.forecasting.network import (
 TOKENS_AT_ONCE = 130_000  # bounds the memory: 1.5 GB to train on 16 windows of 8000 neurons
 
 
-class PatchTSTConfig(NetworkConfig):
+class PatchTSTConfig(AttentionConfig):
     """Size and patches of the transformer."""
 
     patch: int = Field(16, ge=1, description="frames of a token; a shorter context is one patch")
     stride: int = Field(8, ge=1, description="frames from one patch to the next")
     d_model: int = Field(16, ge=1)
-    n_heads: int = Field(4, ge=1)
     layers: int = Field(2, ge=1)
     ffn_dim: int = Field(64, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)
