@@ -175,7 +175,8 @@ def plot_leaderboard(
         ax.set(yticks=list(places.values()), yticklabels=list(places))
         ax.margins(x=0.08)
     n_blocks = int(board["n_blocks"].min())
-    bars = "bars: 95 % intervals" if n_blocks >= 10 else "intervals not estimable"
+    estimable = board[[f"{prefix}_low" for prefix in panels]].notna().any(axis=None)
+    bars = "bars: 95 % intervals" if estimable else "intervals not estimable"
     dots = "; small dots: seeds" if seeds is not None else ""
     title = f"n = {n_blocks} test blocks of 1 min; {bars}{dots}"
     figure.suptitle(title, fontsize=8, x=0.01, ha="left")
