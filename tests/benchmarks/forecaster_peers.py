@@ -38,8 +38,7 @@ class GeneratingPeer(nn.Module):
     def __init__(self, config_class: type, network_class: type, model: Forecaster) -> None:
         super().__init__()
         seen, config = model.fitted_on, model.config
-        heads = getattr(config, "n_heads", 4)
-        special = {"label_length": 10} if config_class is AutoformerConfig else {}
+        heads = getattr(config, "n_heads", 4)  # our Autoformer has none
         self.network = network_class(
             config_class(
                 context_length=seen.context - 1,
@@ -54,7 +53,6 @@ class GeneratingPeer(nn.Module):
                 decoder_layers=config.decoder_layers,
                 encoder_ffn_dim=config.ffn_dim,
                 decoder_ffn_dim=config.ffn_dim,
-                **special,
             )
         )
         age = torch.arange(seen.context + seen.horizon)[None, :, None] / seen.context
