@@ -353,4 +353,5 @@ def _pooled(values: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 def _mean(values: np.ndarray, axis: int) -> np.ndarray:
     """Mean of what is not NaN; NaN without a warning where all is."""
-    return _pooled(np.moveaxis(values, axis, 1), np.ones(np.moveaxis(values, axis, 1).shape))
+    values = np.moveaxis(values, axis, 1)
+    return _pooled(values, np.ones(values.shape))
