@@ -111,7 +111,8 @@ costs = pd.DataFrame(
         for name, fits in trained.items()
     }
 ).T
-costs
+run.save_table(costs, "costs", f"Size and training time on {data.n_neurons} cells; first seed.")
+costs[["parameters", "epochs"]].astype(int)
 
 # %% [markdown]
 # ## Score
