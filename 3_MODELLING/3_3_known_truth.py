@@ -29,8 +29,9 @@
 # The defaults are small. The table of the README is
 #
 # ```
-# python -m utils.batch run 3_3_known_truth -p n_neurons 300 n_frames 12000 overrides "[]" \
-#     seeds "[0, 1, 2]" models "{informer: [], tsmixer: [], population_network: [model.skip=none]}"
+# python -m utils.batch run 3_3_known_truth -p n_neurons 300 n_frames 12000 world_seed 2 \
+#     overrides "[]" seeds "[0, 1, 2]" \
+#     models "{informer: [], tsmixer: [], population_network: [model.skip=none]}"
 # ```
 
 # %% tags=["parameters"]
@@ -46,6 +47,8 @@ world_seed = 0
 run_dir = ""
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -61,7 +64,7 @@ from utils.evaluation import (
     score_oracle,
 )
 from utils.evaluation.oracle import calcium_oracle, kalman_oracle
-from utils.models.forecasting import ForecastingConfig, configured
+from utils.models.forecasting import ForecastingConfig, build_forecaster, configured
 from utils.plots import mark_simulated, use_style
 from utils.plots.forecasting import plot_leaderboard, plot_oracle_fraction
 from utils.simulation import simulate_calcium_population
@@ -106,6 +109,9 @@ scores = {
     name: score_forecasts(fitted_baseline(name, data), data, oracle=oracle, seed=0)
     for name in linear
 }
+low_rank = build_forecaster("population_ridge", rank=[4, 8, 16, 32]).fit(data)
+scores["low_rank"] = score_forecasts(low_rank, data, oracle=oracle, seed=0)
+scores["low_rank"] = replace(scores["low_rank"], model="low_rank_ridge")
 scores["filter"] = score_oracle(kalman_oracle(world, data), "filter", data, oracle=oracle)
 trained = {
     name: [configured(config, seed=seed, progress=False).fit(data) for seed in seeds]

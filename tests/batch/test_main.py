@@ -62,6 +62,17 @@ def test_run_keeps_its_results_and_skips_the_second_time(notebooks, capsys):
     assert "1 of 1 notebooks were finished before" in capsys.readouterr().out
 
 
+def test_run_gives_the_notebook_the_session_that_was_found(notebooks, monkeypatch):
+    """A relative path means nothing in the folder that a notebook runs in."""
+    source = notebooks.write()
+    source.write_text(source.read_text().replace("n = 3", 'n = 3\nsession = "small"'))
+    found = SessionInput("/data/tiny", "tiny", "", True, False, 5.0, pd.DataFrame(), "hash")
+    monkeypatch.setattr("utils.batch.__main__.session_input", lambda reference, rate: found)
+    assert main(["run", str(source), "-p", "session", "../tiny"]) == 0
+    (parameters,) = runs_dir().glob("0_9_tiny/*/params.json")
+    assert json.loads(parameters.read_text())["parameters"]["session"] == "/data/tiny"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

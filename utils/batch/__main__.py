@@ -43,8 +43,10 @@ def run_notebook(options: argparse.Namespace) -> int:
     if len(options.parameters) % 2:
         raise ParameterError(f"'{options.parameters[-1]}' has no value; give -p key value ...")
     defaults = parameters_of(read_source(source), source.name)
-    step = Step(notebook=str(source), parameters=parse_parameters(pairs, defaults))
-    complete = {**defaults, **step.parameters}
+    given = parse_parameters(pairs, defaults)
+    complete = {**defaults, **given}
+    given.pop("session", None)  # the notebook runs in its own folder and gets the path resolved
+    step = Step(notebook=str(source), parameters=given)
     batch = PipelineRun(Pipeline(steps=(step,)), retry=options.retry)
     batch.check()
     if "session" in complete:
