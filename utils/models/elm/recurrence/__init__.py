@@ -1,0 +1,115 @@
+"""The recurrence of ELM neurons in three parts, each with a backend for every device.
+
+``reference`` is plain PyTorch and defines what the others compute; ``numba`` runs on CPUs,
+``triton`` on NVIDIA GPUs. What a fast backend cannot do, the reference does.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+from torch import Tensor
+
+from utils.models.elm.recurrence import reference
+from utils.models.elm.recurrence.events import Events
+from utils.models.elm.recurrence.reference import Layers
+
+__all__ = [
+    "BACKENDS",
+    "Events",
+    "filter_dense",
+    "filter_inputs",
+    "filter_synapses",
+    "memory_recurrence",
+]
+
+BACKENDS = ("auto", "reference", "numba", "triton")
+logger = logging.getLogger(__name__)
+
+
+def filter_inputs(
+    inputs: Tensor | Events, weights: Tensor, kappa: Tensor, initial: Tensor, backend: str = "auto"
+) -> Tensor:
+    """Weighted inputs, exponentially filtered; spikes are never made dense.
+
+    Parameters
+    ----------
+    inputs : (batch, time, input), or the events in it.
+    weights : (input, channel).
+    kappa, initial : as of :func:`filter_dense`.
+
+    Returns
+    -------
+    (batch, time, channel).
+    """
+    if isinstance(inputs, Events):
+        chosen = _choose("filter_events", backend, weights, kappa, initial)
+        return chosen.filter_events(inputs, weights, kappa, initial)
+    return filter_dense(inputs.to(weights.dtype) @ weights, kappa, initial, backend)
+
+
+def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor, backend: str = "auto") -> Tensor:
+    """See :func:`utils.models.elm.recurrence.reference.filter_dense`."""
+    chosen = _choose("filter_dense", backend, drive, kappa, initial)
+    return chosen.filter_dense(drive, kappa, initial)
+
+
+def memory_recurrence(
+    inputs: Tensor,
+    recurrent: Tensor,
+    layers: Layers,
+    keep: Tensor,
+    gain: Tensor,
+    initial: Tensor,
+    activation: str,
+    backend: str = "auto",
+) -> Tensor:
+    """See :func:`utils.models.elm.recurrence.reference.memory_recurrence`."""
+    tensors = inputs, recurrent, *(tensor for layer in layers for tensor in layer), keep, gain
+    chosen = _choose("memory_recurrence", backend, *tensors, initial)
+    return chosen.memory_recurrence(inputs, recurrent, layers, keep, gain, initial, activation)
+
+
+def filter_synapses(
+    inputs: Tensor,
+    weights: Tensor,
+    kappa: Tensor,
+    initial: Tensor,
+    n_branches: int,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor]:
+    """See :func:`utils.models.elm.recurrence.reference.filter_synapses`."""
+    chosen = _choose("filter_synapses", backend, inputs, weights, kappa, initial)
+    return chosen.filter_synapses(inputs, weights, kappa, initial, n_branches)
+
+
+def _choose(primitive: str, backend: str, *tensors: Tensor) -> ModuleType:
+    """The module that computes ``primitive`` for these tensors."""
+    if backend == "auto":
+        device = tensors[0].device.type
+        backend = {"cpu": "numba", "cuda": "triton"}.get(device, "reference")
+    if backend == "reference":
+        return reference
+    module, reason = _fast_backend(backend)
+    reason = reason or module.why_not(primitive, *tensors)
+    if reason is None:
+        return module
+    _log_once(f"{primitive}: backend '{backend}' {reason}; the reference in PyTorch is used")
+    return reference
+
+
+@cache
+def _fast_backend(name: str) -> tuple[ModuleType | None, str | None]:
+    """A backend's module, or the reason why there is none."""
+    try:
+        return import_module(f"utils.models.elm.recurrence.{name}_backend"), None
+    except ImportError as error:
+        return None, f"cannot be imported ({error})"
+
+
+@cache
+def _log_once(message: str) -> None:
+    logger.info(message)
