@@ -31,8 +31,8 @@ def route(
         if n_synapses != num_input:
             raise ValueError(
                 f"{sizes} are {n_synapses} synapses for num_input={num_input}; without routing "
-                "each input has one synapse: change num_branch or num_synapse_per_branch, or choose "
-                "input_to_synapse_routing='random_routing' or 'neuronio_routing'"
+                "each input has one synapse: change num_branch or num_synapse_per_branch, or "
+                "choose input_to_synapse_routing='random_routing' or 'neuronio_routing'"
             )
         return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.bool)
     if routing == "random_routing":

@@ -1,0 +1,351 @@
+"""What both versions of the ELM neuron share: sizes, dendrite, memory, running and recording."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from utils.models.elm.recurrence import (
+    BACKENDS,
+    Events,
+    filter_dense,
+    filter_inputs,
+    memory_recurrence,
+)
+from utils.models.elm.recurrence.reference import ACTIVATIONS
+from utils.models.elm.routing import route
+from utils.models.elm.timescales import bounded_tau, decay, finite_proto_tau, initial_proto_tau
+
+NEURONIO_SOMA_SCALE = 0.1  # of the training targets, (voltage + 67.7 mV) * 0.1
+MODULES = {"relu": nn.ReLU, "silu": nn.SiLU}
+FEW_SYNAPSES = 4  # per branch, up to which synapses are summed one by one
+
+
+class ELMState(NamedTuple):
+    """What a neuron carries from one stretch of time to the next."""
+
+    dendrite: Tensor  # (batch, branch), or (batch, synapse) where these have time constants
+    memory: Tensor  # (batch, memory)
+
+    def detach(self) -> ELMState:
+        """Without its history: truncates back-propagation through time."""
+        return ELMState(self.dendrite.detach(), self.memory.detach())
+
+
+class ELMTrace(NamedTuple):
+    """What happened in a neuron."""
+
+    output: Tensor  # (batch, time, output)
+    branch: Tensor  # (batch, time, branch)
+    memory: Tensor  # (batch, time, memory)
+    state: ELMState  # after the last frame
+
+
+class MLP(nn.Module):
+    """``num_layers`` hidden layers and a linear one behind them."""
+
+    def __init__(
+        self, num_input: int, hidden_size: int, num_output: int, num_layers: int, activation: str
+    ) -> None:
+        super().__init__()
+        widths = [num_input, *[hidden_size] * num_layers]
+        hidden = [
+            module
+            for before, after in pairwise(widths)
+            for module in (nn.Linear(before, after), MODULES[activation]())
+        ]
+        self.network = nn.Sequential(*hidden, nn.Linear(widths[-1], num_output))
+
+    def layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights and biases in order."""
+        linear = [module for module in self.network if isinstance(module, nn.Linear)]
+        return [(module.weight, module.bias) for module in linear]
+
+
+class ELM(nn.Module, ABC):
+    """What both versions share; arguments as of :class:`ELMv1`."""
+
+    def __init__(
+        self,
+        num_input: int,
+        num_output: int,
+        num_memory: int,
+        lambda_value: float,
+        mlp_num_layers: int,
+        mlp_hidden_size: int | None,
+        mlp_activation: str,
+        memory_tau_min: float,
+        memory_tau_max: float,
+        learn_memory_tau: bool,
+        w_s_value: float,
+        num_branch: int | None,
+        num_synapse_per_branch: int,
+        input_to_synapse_routing: str | None,
+        delta_t: float,
+        routing_seed: int,
+        backend: str,
+    ) -> None:
+        super().__init__()
+        num_branch = num_input if num_branch is None else num_branch
+        counts = {
+            "num_input": num_input,
+            "num_output": num_output,
+            "num_memory": num_memory,
+            "num_branch": num_branch,
+            "num_synapse_per_branch": num_synapse_per_branch,
+            "mlp_num_layers": mlp_num_layers + 1,
+        }
+        _check(counts, mlp_activation, backend, delta_t, memory_tau_min, memory_tau_max)
+        self.num_input, self.num_output, self.num_memory = num_input, num_output, num_memory
+        self.num_branch, self.num_synapse_per_branch = num_branch, num_synapse_per_branch
+        self.num_synapse = num_branch * num_synapse_per_branch
+        self.mlp_num_layers, self.mlp_activation = mlp_num_layers, mlp_activation
+        self.mlp_hidden_size = mlp_hidden_size or 2 * num_memory
+        self.lambda_value, self.delta_t = lambda_value, delta_t
+        self.memory_tau_min = memory_tau_min
+        self.memory_tau_max = max(memory_tau_min + 3e-6, memory_tau_max)
+        self.learn_memory_tau = learn_memory_tau
+        self.w_s_value = w_s_value
+        self.input_to_synapse_routing = input_to_synapse_routing
+        self.routing_seed, self.backend = routing_seed, backend
+
+        self.mlp = MLP(
+            num_branch + num_memory,
+            self.mlp_hidden_size,
+            num_memory,
+            mlp_num_layers,
+            mlp_activation,
+        )
+        self._proto_w_s = nn.Parameter(torch.full((self.num_synapse,), float(w_s_value)))
+        self.w_y = nn.Linear(num_memory, num_output)
+        proto = initial_proto_tau(num_memory, self.memory_tau_min, self.memory_tau_max)
+        self._hold("_proto_tau_m", proto, learn_memory_tau)
+        index, connected = route(
+            input_to_synapse_routing, num_input, num_branch, num_synapse_per_branch, routing_seed
+        )
+        self.register_buffer("input_to_synapse_indices", index)
+        self.register_buffer("valid_indices_mask", connected)
+
+    # --------------------------------------------------------------------------- running a neuron
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Outputs (batch, time, output) for inputs (batch, time, input) of any number type."""
+        return self.run(X).output
+
+    def forward_events(self, idx: Tensor, ptr: Tensor, val: Tensor | None = None) -> Tensor:
+        """Outputs (batch, time, output) for spikes alone.
+
+        Parameters
+        ----------
+        idx : (event,) integer input of each spike.
+        ptr : (batch, time + 1) integers, spikes of sample b at time t are
+            ``idx[ptr[b, t]:ptr[b, t + 1]]``; of one dimension for a single sample.
+        val : (event,) size and sign of each spike; 1 where left out.
+
+        Raises
+        ------
+        ValueError
+            An index that is no input, or lists that do not belong together.
+        """
+        ptr = ptr[None] if ptr.ndim == 1 else ptr
+        return self.run(Events(idx, ptr, val)).output
+
+    def run(self, inputs: Tensor | Events, state: ELMState | None = None) -> ELMTrace:
+        """Go on from ``state`` (from rest where None) and record.
+
+        Running a recording in pieces, each from the state after the one before, equals running it
+        at once; ``state.detach()`` between the pieces truncates back-propagation.
+
+        Raises
+        ------
+        ValueError
+            Inputs of another shape than (batch, time >= 1, num_input).
+        """
+        inputs = self._checked(inputs)
+        if state is None:
+            state = self.initial_state(len(inputs.ptr if isinstance(inputs, Events) else inputs))
+        branch, dendrite = self._branches(inputs, state.dendrite)
+        memory = self._memory(branch, state.memory)
+        return ELMTrace(self.w_y(memory), branch, memory, ELMState(dendrite, memory[:, -1]))
+
+    def initial_state(self, batch: int) -> ELMState:
+        """The state at rest."""
+        zeros = self._proto_w_s.new_zeros
+        n_dendrite = self.num_branch if self._branches_share_tau() else self.num_synapse
+        return ELMState(zeros(batch, n_dendrite), zeros(batch, self.num_memory))
+
+    def neuronio_eval_forward(
+        self, X: Tensor | Events, y_train_soma_scale: float = NEURONIO_SOMA_SCALE
+    ) -> Tensor:
+        """(batch, time, 2): spike probability, and somatic voltage in mV above -67.7 mV."""
+        return _neuronio_outputs(self.run(X).output, y_train_soma_scale)
+
+    def neuronio_viz_forward(
+        self, X: Tensor, y_train_soma_scale: float = NEURONIO_SOMA_SCALE
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What happens inside, for pictures.
+
+        Returns
+        -------
+        outputs as of :meth:`neuronio_eval_forward`, the states of the synapses (version 1: (batch,
+        time, synapse)) or branches (version 2: (batch, time, branch)), and the memory (batch, time,
+        memory).
+        """
+        trace = self.run(X)
+        outputs = _neuronio_outputs(trace.output, y_train_soma_scale)
+        return outputs, self._dendrite_record(X, trace), trace.memory
+
+    # -------------------------------------------------------------------------- what it is made of
+
+    @property
+    def w_s(self) -> Tensor:
+        """Synaptic weights (synapse,), not negative."""
+        return functional.relu(self._proto_w_s)
+
+    @property
+    def tau_m(self) -> Tensor:
+        """Time constants of the memory (memory,)."""
+        return bounded_tau(self._proto_tau_m, self.memory_tau_min, self.memory_tau_max)
+
+    @property
+    def kappa_m(self) -> Tensor:
+        """What the memory keeps from one frame to the next (memory,)."""
+        return decay(self.tau_m, self.delta_t)
+
+    def synapses(self) -> tuple[Tensor, Tensor]:
+        """Input of each synapse and its weight, 0 where it is not connected; both (synapse,)."""
+        if self.input_to_synapse_routing is None:
+            return torch.arange(self.num_input, device=self._proto_w_s.device), self.w_s
+        return self.input_to_synapse_indices, self.w_s * self.valid_indices_mask
+
+    @property
+    @abstractmethod
+    def gain(self) -> Tensor:
+        """How strongly the perceptron writes into each memory unit (memory,)."""
+
+    @abstractmethod
+    def _branch_kappa(self) -> Tensor:
+        """What branches keep from one frame to the next (branch,), where they share it."""
+
+    @abstractmethod
+    def _branches_share_tau(self) -> bool:
+        """Whether all synapses of a branch have the same time constant."""
+
+    @abstractmethod
+    def _dendrite_record(self, X: Tensor, trace: ELMTrace) -> Tensor:
+        """Second return value of :meth:`neuronio_viz_forward`."""
+
+    def _branches(self, inputs: Tensor | Events, initial: Tensor) -> tuple[Tensor, Tensor]:
+        """Branch states (batch, time, branch) and the last state of branches or synapses."""
+        kappa = self._branch_kappa()
+        if self.num_synapse_per_branch > FEW_SYNAPSES and self.input_to_synapse_routing:
+            branch = filter_inputs(
+                inputs, self._weights_to_branches(), kappa, initial, self.backend
+            )
+        else:
+            drive = self._synaptic_inputs(inputs) * self.w_s
+            drive = drive.unflatten(2, (self.num_branch, -1)).sum(dim=3)
+            branch = filter_dense(drive, kappa, initial, self.backend)
+        return branch, branch[:, -1]
+
+    def _memory(self, branch: Tensor, initial: Tensor) -> Tensor:
+        """(batch, time, branch) -> (batch, time, memory)."""
+        (weight, bias), *layers = self.mlp.layers()
+        from_branches, from_memory = weight.split([self.num_branch, self.num_memory], dim=1)
+        return memory_recurrence(
+            functional.linear(branch, from_branches, bias),
+            from_memory * self.kappa_m,
+            layers,
+            self.kappa_m,
+            self.gain,
+            initial,
+            self.mlp_activation,
+            self.backend,
+        )
+
+    def _weights_to_branches(self) -> Tensor:
+        """(input, branch): all synapses of a branch from the same input are one."""
+        index, weights = self.synapses()
+        branch = torch.arange(self.num_synapse, device=index.device) // self.num_synapse_per_branch
+        total = weights.new_zeros(self.num_input * self.num_branch)
+        total = total.index_add(0, index * self.num_branch + branch, weights)
+        return total.unflatten(0, (self.num_input, self.num_branch))
+
+    def _synaptic_inputs(self, inputs: Tensor | Events) -> Tensor:
+        """(batch, time, synapse), 0 at synapses that are not connected."""
+        dense = inputs.dense(self.num_input) if isinstance(inputs, Events) else inputs
+        dense = dense.to(self._proto_w_s.dtype)
+        if self.input_to_synapse_routing is None:
+            return dense
+        return dense[:, :, self.input_to_synapse_indices] * self.valid_indices_mask
+
+    def _hold(self, name: str, values: Tensor, learn: bool) -> None:
+        """A tensor of the state dict, trained or not."""
+        if learn:
+            self.register_parameter(name, nn.Parameter(values))
+        else:
+            self.register_buffer(name, values)
+
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        """Published files hold an infinite value for a time constant at its bound."""
+        name = f"{prefix}_proto_tau_m"
+        if name in state:
+            state[name] = finite_proto_tau(state[name])
+        super()._load_from_state_dict(state, prefix, *rest)
+
+    def _checked(self, inputs: Tensor | Events) -> Tensor | Events:
+        if isinstance(inputs, Events):
+            inputs.check(self.num_input)
+            return inputs
+        if inputs.ndim != 3 or inputs.shape[1] == 0 or inputs.shape[2] != self.num_input:
+            raise ValueError(
+                f"inputs must be (batch, time >= 1, num_input = {self.num_input}), found "
+                f"{tuple(inputs.shape)}"
+            )
+        return inputs
+
+    def extra_repr(self) -> str:
+        """Sizes, as print(model) shows them."""
+        return (
+            f"{self.num_input} inputs, {self.num_branch} branches of {self.num_synapse_per_branch} "
+            f"synapses, {self.num_memory} memory units, {self.num_output} outputs"
+        )
+
+
+def _neuronio_outputs(output: Tensor, y_train_soma_scale: float) -> Tensor:
+    if output.shape[2] < 2:
+        raise ValueError(
+            f"NeuronIO needs two outputs (spike, soma), this neuron has {output.shape[2]}"
+        )
+    return torch.stack([output[..., 0].sigmoid(), output[..., 1] / y_train_soma_scale], dim=-1)
+
+
+def _check(
+    counts: dict[str, int],
+    activation: str,
+    backend: str,
+    delta_t: float,
+    tau_min: float,
+    tau_max: float,
+) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} is too small; expected at least 1, found {count}")
+    for name, value, allowed in (
+        ("mlp_activation", activation, tuple(ACTIVATIONS)),
+        ("backend", backend, BACKENDS),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}; found {value!r}")
+    if delta_t <= 0:
+        raise ValueError(f"delta_t must be positive, found {delta_t}")
+    if not 0 <= tau_min <= tau_max:
+        raise ValueError(
+            f"memory_tau_min and memory_tau_max must satisfy 0 <= min <= max, found {tau_min} and "
+            f"{tau_max}"
+        )

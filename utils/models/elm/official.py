@@ -1,0 +1,186 @@
+"""Checkpoints that the authors of the ELM neuron published, read without executing anything.
+
+https://github.com/AaronSpieler/elmneuron: ``models/<name>/neuronio_best_model_state.pt`` with the
+arguments of the neuron in ``model_config.json`` beside it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from utils.config import near_matches
+from utils.models.elm.base import ELM
+from utils.models.elm.neuron import ELMv1, ELMv2
+
+VERSIONS = {"tau_s": ELMv1, "tau_b": ELMv2}  # by a tensor that only this version has
+CONFIG_FILE = "model_config.json"
+TENSORS = {"_proto_w_s", "_proto_tau_m", "input_to_synapse_indices", "valid_indices_mask"}
+
+
+class CheckpointError(ValueError):
+    """A file that is no usable checkpoint of an ELM neuron."""
+
+
+def load_official_checkpoint(
+    path: str | Path, config: Mapping[str, Any] | str | Path | None = None, backend: str = "auto"
+) -> ELMv1 | ELMv2:
+    """The neuron in a published ``.pt`` file, in evaluation mode on the CPU.
+
+    Parameters
+    ----------
+    path : the file, or the folder that holds a single one.
+    config : what the tensors do not tell (``lambda_value``, bounds of the memory's time constants,
+        routing, activation): arguments of the neuron, or a file of them. Where None,
+        ``model_config.json`` beside the file. What is left out has the neuron's default.
+    backend : as of :class:`ELMv1`.
+
+    Returns
+    -------
+    :class:`ELMv1` where the file holds time constants of synapses, :class:`ELMv2` where it holds
+    those of branches.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file, or no configuration.
+    CheckpointError
+        The file is damaged or holds something else, or configuration and tensors disagree.
+    """
+    path = _checkpoint_file(Path(path))
+    tensors = _read_tensors(path)
+    version = next((VERSIONS[name] for name in VERSIONS if name in tensors), None)
+    if version is None or not tensors.keys() >= TENSORS:
+        raise CheckpointError(
+            f"{path} is no ELM neuron: expected {', '.join(sorted(TENSORS))} and tau_s or tau_b, "
+            f"found {', '.join(tensors) or 'nothing'}"
+        )
+    source, arguments = _read_config(path, config)
+    neuron = _build(version, arguments, tensors, source, backend)
+    _load(neuron, tensors, path, source)
+    return neuron.eval()
+
+
+def _checkpoint_file(path: Path) -> Path:
+    if path.is_dir():
+        found = sorted(path.glob("*.pt"))
+        if len(found) != 1:
+            names = ", ".join(file.name for file in found) or "none"
+            raise FileNotFoundError(f"{path}: expected one .pt file, found {names}; name the file")
+        return found[0]
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    return path
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path} cannot be read: it is damaged, or holds more than tensors ({reason})"
+        ) from None
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise CheckpointError(
+            f"{path}: expected a state dict (tensors by name), found {type(content).__name__}"
+        )
+    return dict(content)
+
+
+def _read_config(
+    path: Path, config: Mapping[str, Any] | str | Path | None
+) -> tuple[str, dict[str, Any]]:
+    """Where the arguments come from, and the arguments."""
+    if isinstance(config, Mapping):
+        return "config", dict(config)
+    file = path.with_name(CONFIG_FILE) if config is None else Path(config)
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"no {file}, which says what the tensors of {path.name} do not; give config=dict(...) "
+            "with at least the routing and the bounds of the memory's time constants"
+        )
+    try:
+        content = json.loads(file.read_text())
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{file}: not readable as JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file}: expected an object, found {type(content).__name__}")
+    return str(file), content
+
+
+def _build(
+    version: type[ELM],
+    arguments: dict[str, Any],
+    tensors: dict[str, Tensor],
+    source: str,
+    backend: str,
+) -> ELM:
+    """A neuron of the arguments; sizes that they leave out are those of the tensors."""
+    named = arguments.pop("_class", None)
+    if named is not None and named != version.__name__.removeprefix("ELM"):
+        raise CheckpointError(
+            f"{source}: _class is {named!r}, but the tensors are those of {version.__name__}"
+        )
+    known = [name for name in inspect.signature(version).parameters if name != "backend"]
+    for name in arguments:
+        if name not in known:
+            raise CheckpointError(
+                f"{source}: {version.__name__} has no argument '{name}'{near_matches(name, known)}"
+            )
+    try:
+        return version(**(_sizes(tensors) | arguments), backend=backend)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{source}: {error}") from None
+
+
+def _sizes(tensors: dict[str, Tensor]) -> dict[str, int]:
+    """What the shapes of the tensors tell."""
+    layers = sorted(name for name in tensors if name.startswith("mlp.") and name.endswith("weight"))
+    try:
+        num_output, num_memory = tensors["w_y.weight"].shape
+        hidden, width = tensors[layers[0]].shape
+    except (KeyError, IndexError, ValueError) as error:
+        raise CheckpointError(
+            f"no ELM neuron: weights of mlp or w_y are missing ({error})"
+        ) from None
+    num_branch, n_synapses = width - num_memory, len(tensors["_proto_w_s"])
+    return {
+        "num_output": num_output,
+        "num_memory": num_memory,
+        "num_branch": num_branch,
+        "num_synapse_per_branch": n_synapses // max(num_branch, 1),
+        "mlp_num_layers": len(layers) - 1,
+        "mlp_hidden_size": hidden,
+    }
+
+
+def _load(neuron: ELM, tensors: dict[str, Tensor], path: Path, source: str) -> None:
+    expected = neuron.state_dict()
+    faults = [
+        f"{name}: expected {_shape(expected.get(name))}, found {_shape(tensors.get(name))}"
+        for name in expected.keys() | tensors.keys()
+        if _shape(expected.get(name)) != _shape(tensors.get(name))
+    ]
+    if faults:
+        raise CheckpointError(f"{path} does not fit {source}: {'; '.join(sorted(faults))}")
+    index = tensors["input_to_synapse_indices"]
+    if len(index) and not 0 <= int(index.min()) <= int(index.max()) < neuron.num_input:
+        raise CheckpointError(
+            f"{path}: input_to_synapse_indices must lie between 0 and num_input - 1 = "
+            f"{neuron.num_input - 1}, found {int(index.min())} to {int(index.max())}"
+        )
+    neuron.load_state_dict(tensors)
+
+
+def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
+    return None if tensor is None else tuple(tensor.shape)
