@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lightning
 import pandas as pd
 import pytest
 import torch
@@ -64,6 +65,23 @@ def test_best_checkpoint_is_the_best_epoch(tmp_path):
     with torch.no_grad():
         loss = sum(task.losses(batch)[0]["loss"].item() for batch in DATA) / len(DATA)
     assert loss == pytest.approx(result.best_loss, rel=1e-4)
+
+
+class Counter(lightning.Callback):
+    """Counts the epochs."""
+
+    epochs = 0
+
+    def on_train_epoch_end(self, *_):
+        self.epochs += 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_callbacks_of_the_caller_run_beside_the_usual_ones(tmp_path, kept):
+    config, counter = settings(max_epochs=3), Counter()
+    folder = tmp_path if kept else None
+    result = fit_task(line(config), DATA, DATA, config, folder=folder, callbacks=[counter])
+    assert counter.epochs == result.epochs == 3
 
 
 def test_last_and_best_are_kept_with_logs(tmp_path):

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,6 +56,7 @@ def fit_task(
     *,
     folder: Path | None = None,
     resume: bool = False,
+    callbacks: Sequence[lightning.Callback] = (),
 ) -> TrainingResult:
     """Train, and leave the weights of the best epoch in ``task``.
 
@@ -64,6 +65,7 @@ def fit_task(
     train, validation : iterables of batches with a length.
     folder : keeps logs and checkpoints; without it they are dropped after training.
     resume : continue from ``checkpoints/last.ckpt`` in ``folder``.
+    callbacks : run beside the usual ones.
 
     Raises
     ------
@@ -76,7 +78,8 @@ def fit_task(
         if resume:
             raise TrainingError("resume needs the folder of the interrupted training")
         with tempfile.TemporaryDirectory() as temporary:
-            return fit_task(task, train, validation, config, folder=Path(temporary))
+            where = Path(temporary)
+            return fit_task(task, train, validation, config, folder=where, callbacks=callbacks)
     folder = Path(folder)
     last = _last_checkpoint(folder) if resume else None
     if not resume:  # what an earlier training left must not mix with this one
@@ -84,17 +87,20 @@ def fit_task(
             shutil.rmtree(folder / name, ignore_errors=True)
     begin = time.perf_counter()
     with quiet_lightning():
-        trainer = make_trainer(config, folder)
+        trainer = make_trainer(config, folder, callbacks)
         trainer.fit(task, train, validation, ckpt_path=last, weights_only=True)
         trainer.strategy.teardown()
     return _result(trainer, task, folder, time.perf_counter() - begin)
 
 
-def make_trainer(config: TrainerConfig, folder: Path, **extra: Any) -> lightning.Trainer:
+def make_trainer(
+    config: TrainerConfig, folder: Path, callbacks: Sequence[lightning.Callback] = (), **extra: Any
+) -> lightning.Trainer:
     """Lightning trainer on the chosen device that logs and checkpoints into ``folder``."""
     device = choose_device(config.device)
     minutes = config.max_minutes
     callbacks = [
+        *callbacks,
         ModelCheckpoint(
             folder / "checkpoints",
             filename="best",
