@@ -45,7 +45,12 @@ def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
 
 
 def filter_events(events: Events, weights: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
-    """:func:`filter_dense` of the weights of all events that fall into the same frame.
+    """:func:`filter_dense` of :func:`sum_events`."""
+    return filter_dense(sum_events(events, weights), kappa, initial)
+
+
+def sum_events(events: Events, weights: Tensor) -> Tensor:
+    """Sum of the weights of all events that fall into the same frame.
 
     Parameters
     ----------
@@ -61,8 +66,9 @@ def filter_events(events: Events, weights: Tensor, kappa: Tensor, initial: Tenso
     values = weights[events.idx[place].long()]  # (event, channel)
     if events.val is not None:
         values = values * events.val[place, None].to(weights.dtype)
-    drive = weights.new_zeros(batch * time, weights.shape[1]).index_add(0, row, values)
-    return filter_dense(drive.unflatten(0, (batch, time)), kappa, initial)
+    # index_add would sum in another order every time on a GPU
+    total = weights.new_zeros(batch * time, weights.shape[1])
+    return total.index_put((row,), values, accumulate=True).unflatten(0, (batch, time))
 
 
 def memory_recurrence(

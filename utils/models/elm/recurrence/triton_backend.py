@@ -1,0 +1,272 @@
+"""The recurrence on NVIDIA GPUs: launches the kernels of ``triton_kernels``, and its gradients.
+
+Kernels write gradients at every frame; those of weights are sums over samples and frames, left to
+matrix products in PyTorch, so that no two programs add to the same number and runs repeat exactly.
+With ``TRITON_INTERPRET=1`` in the environment the kernels run, slowly, on CPU tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import triton
+from torch import Tensor
+from torch.autograd import Function
+
+from utils.models.elm.recurrence import reference, triton_kernels
+from utils.models.elm.recurrence.events import Events
+from utils.models.elm.recurrence.reference import ACTIVATIONS, TANH_SCALE, TANH_SLOPE, Layers
+
+DEVICE = "cpu" if triton.knobs.runtime.interpret else "cuda"
+FRAMES, CHANNELS = 64, 16  # that a program filters at once
+IN_REGISTERS = 2**16  # bytes of a padded matrix of which two and the sums fit into the registers
+AT_ONCE = 2**17  # bytes of a padded matrix that a program can multiply at once
+PER_WARP = 2**12  # bytes of it that a warp takes
+
+
+def why_not(primitive: str, *tensors: Tensor) -> str | None:
+    """Why these tensors, in the order of :mod:`recurrence`, are left to the reference, if so."""
+    if primitive == "filter_synapses":
+        return "has no kernel for it"
+    if any(tensor.device.type != DEVICE for tensor in tensors):
+        return f"takes {DEVICE} tensors only"
+    types = {_computed(tensor.dtype) for tensor in tensors}
+    if types not in ({torch.float32}, {torch.float64}):
+        return f"takes tensors that are all float32 or all float64, found {sorted(map(str, types))}"
+    if not all(tensor.numel() for tensor in tensors):
+        return "takes no empty tensors"
+    if primitive == "memory_recurrence":
+        return _too_large(tensors[1], tensors[2:-3:2])
+    return None
+
+
+def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
+    """See :func:`utils.models.elm.recurrence.reference.filter_dense`."""
+    return _Filter.apply(*map(_cast, (drive, kappa, initial)), False)
+
+
+def filter_events(events: Events, weights: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
+    """See :func:`utils.models.elm.recurrence.reference.filter_events`."""
+    return filter_dense(reference.sum_events(events, _cast(weights)), kappa, initial)
+
+
+def memory_recurrence(
+    inputs: Tensor,
+    recurrent: Tensor,
+    layers: Layers,
+    keep: Tensor,
+    gain: Tensor,
+    initial: Tensor,
+    activation: str,
+) -> Tensor:
+    """See :func:`utils.models.elm.recurrence.reference.memory_recurrence`."""
+    parts = inputs, recurrent, keep, gain, initial, *(part for layer in layers for part in layer)
+    parts = tuple(map(_cast, parts))
+    if torch.is_grad_enabled() and any(part.requires_grad for part in parts):
+        return _Memory.apply(activation, *parts)
+    return _run(activation, parts, kept=False)[0]
+
+
+class _Filter(Function):
+    """Its gradient is made of differentiable steps, hence so are all higher ones."""
+
+    @staticmethod
+    def forward(ctx, drive: Tensor, kappa: Tensor, initial: Tensor, backwards: bool) -> Tensor:
+        drive = drive.contiguous()
+        batch, n_frames, n_channels = drive.shape
+        filtered = torch.empty_like(drive)
+        channels = min(CHANNELS, triton.next_power_of_2(n_channels))
+        grid = batch, triton.cdiv(n_channels, channels)
+        sizes = {"n_frames": n_frames, "n_channels": n_channels}
+        blocks = {"BACKWARDS": backwards, "FRAMES": FRAMES, "CHANNELS": channels}
+        with torch.cuda.device_of(drive):
+            triton_kernels.filter_kernel[grid](
+                drive, kappa.contiguous(), initial.contiguous(), filtered, **sizes, **blocks
+            )
+        ctx.backwards = backwards
+        ctx.save_for_backward(filtered, kappa, initial)
+        return filtered
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        filtered, kappa, initial = ctx.saved_tensors
+        adjoint = _Filter.apply(grad, kappa, torch.zeros_like(initial), not ctx.backwards)
+        if ctx.backwards:
+            before = torch.cat([filtered[:, 1:], initial[:, None]], dim=1)
+            first = adjoint[:, -1]
+        else:
+            before = torch.cat([initial[:, None], filtered[:, :-1]], dim=1)
+            first = adjoint[:, 0]
+        return adjoint, (adjoint * before).sum((0, 1)), kappa * first, None
+
+
+class _Memory(Function):
+    """Tensors as of :func:`memory_recurrence`, the layers' last."""
+
+    @staticmethod
+    def forward(ctx, activation: str, *parts: Tensor) -> Tensor:
+        memory, tanh, hidden = _run(activation, parts, kept=True)
+        ctx.activation = activation
+        ctx.save_for_backward(memory, tanh, hidden, *parts)
+        return memory
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        memory, tanh, hidden, *parts = ctx.saved_tensors
+        if torch.is_grad_enabled():  # this gradient will be differentiated
+            return None, *_reference_gradients(ctx.activation, parts, grad)
+        with torch.autocast(DEVICE, enabled=False):
+            return None, *_gradients(ctx.activation, parts, memory, tanh, hidden, grad)
+
+
+def _run(
+    activation: str, parts: Sequence[Tensor], kept: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The memory (batch, time, memory) and, where ``kept``, what its gradient needs: the tanh of
+    the same shape and the hidden units (layer, batch, time, hidden) before their activation."""
+    inputs, recurrent, keep, gain, initial, *layers = (part.contiguous() for part in parts)
+    batch, n_frames = inputs.shape[:2]
+    memory = inputs.new_empty(batch, n_frames, recurrent.shape[1])
+    tanh = torch.empty_like(memory) if kept else None
+    hidden = inputs.new_empty(len(layers) // 2, *inputs.shape) if kept else None
+    middle, middle_bias, last, last_bias = _packed(layers)
+    with torch.cuda.device_of(inputs):
+        triton_kernels.memory_kernel[(batch,)](
+            inputs,
+            recurrent,
+            middle,
+            middle_bias,
+            last,
+            last_bias,
+            keep,
+            TANH_SCALE * gain,
+            initial,
+            memory,
+            tanh,
+            hidden,
+            n_frames,
+            KEPT=kept,
+            **_settings(activation, recurrent, len(layers) // 2),
+        )
+    return memory, tanh, hidden
+
+
+def _gradients(
+    activation: str,
+    parts: Sequence[Tensor],
+    memory: Tensor,
+    tanh: Tensor,
+    hidden: Tensor,
+    grad: Tensor,
+) -> list[Tensor]:
+    """Gradients of ``parts``, for one at the memory."""
+    _, recurrent, keep, gain, initial, *layers = (part.contiguous() for part in parts)
+    depth, gain = len(layers) // 2, TANH_SCALE * gain
+    adjoint, grad_initial = torch.empty_like(memory), torch.empty_like(initial)
+    grad_hidden = memory.new_empty(max(depth, 1), *memory.shape[:2], len(recurrent))
+    middle, _, last, _ = _packed(layers)
+    with torch.cuda.device_of(memory):
+        triton_kernels.memory_gradient_kernel[(len(memory),)](
+            grad.contiguous(),
+            recurrent,
+            middle,
+            last,
+            keep,
+            gain,
+            tanh,
+            hidden,
+            adjoint,
+            grad_hidden,
+            grad_initial,
+            memory.shape[1],
+            **_settings(activation, recurrent, depth),
+        )
+    before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
+    signals = [*grad_hidden[1:], adjoint * gain * TANH_SLOPE * (1 - tanh.square())]
+    of_layers = [
+        found
+        for signal, units in zip(signals, ACTIVATIONS[activation](hidden))
+        for found in (_summed_products(signal, units), signal.sum((0, 1)))
+    ]
+    return [
+        grad_hidden[0],
+        _summed_products(grad_hidden[0], before),
+        (adjoint * before).sum((0, 1)),
+        TANH_SCALE * (adjoint * tanh).sum((0, 1)),
+        grad_initial,
+        *of_layers,
+    ]
+
+
+def _reference_gradients(
+    activation: str, parts: Sequence[Tensor], grad: Tensor
+) -> list[Tensor | None]:
+    """Gradients of ``parts`` that can be differentiated again."""
+    parts = [part.view_as(part) for part in parts]  # the same tensor may be there twice
+    inputs, recurrent, keep, gain, initial, *layers = parts
+    layers = list(zip(layers[::2], layers[1::2]))
+    memory = reference.memory_recurrence(inputs, recurrent, layers, keep, gain, initial, activation)
+    wanted = [part for part in parts if part.requires_grad]
+    found = iter(torch.autograd.grad(memory, wanted, grad, create_graph=True))
+    return [next(found) if part.requires_grad else None for part in parts]
+
+
+def _packed(layers: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
+    """Weights and biases between hidden layers, stacked, and of the last layer, transposed."""
+    middle, middle_bias = layers[:-2:2], layers[1:-2:2]
+    return (
+        torch.stack(middle) if middle else None,
+        torch.stack(middle_bias) if middle else None,
+        layers[-2].mT.contiguous() if layers else None,
+        layers[-1] if layers else None,
+    )
+
+
+def _settings(activation: str, recurrent: Tensor, depth: int) -> dict[str, int | float]:
+    """Constants of the compiled kernels."""
+    n_hidden, n_memory = recurrent.shape
+    size = _padded_bytes(recurrent, depth)
+    return {
+        "DEPTH": depth,
+        "SILU": activation == "silu",
+        "SLOPE": TANH_SLOPE,
+        "RESIDENT": size <= IN_REGISTERS,
+        "N_MEMORY": n_memory,
+        "N_HIDDEN": n_hidden,
+        "MEMORY": triton.next_power_of_2(n_memory),
+        "HIDDEN": triton.next_power_of_2(n_hidden),
+        "num_warps": min(max(size // PER_WARP, 1), 16),
+    }
+
+
+def _padded_bytes(recurrent: Tensor, depth: int) -> int:
+    """Of the largest matrix: hidden by memory, or between two hidden layers."""
+    n_hidden, n_memory = map(triton.next_power_of_2, recurrent.shape)
+    return n_hidden * (max(n_hidden, n_memory) if depth > 1 else n_memory) * recurrent.itemsize
+
+
+def _too_large(recurrent: Tensor, weights: Sequence[Tensor]) -> str | None:
+    """Why weights do not fit into the kernels, if so."""
+    n_hidden = len(recurrent)
+    if any(weight.shape != (n_hidden, n_hidden) for weight in weights[:-1]):
+        return "takes hidden layers of one width only"
+    if _padded_bytes(recurrent, len(weights)) > AT_ONCE:
+        sizes = f"{recurrent.shape[1]} memory and {n_hidden} hidden units"
+        return f"has no room for {sizes} in {recurrent.dtype}"
+    return None
+
+
+def _summed_products(left: Tensor, right: Tensor) -> Tensor:
+    """(batch, time, i) and (batch, time, j) -> (i, j)."""
+    return left.flatten(0, 1).mT @ right.flatten(0, 1)
+
+
+def _cast(tensor: Tensor) -> Tensor:
+    return tensor.to(_computed(tensor.dtype))
+
+
+def _computed(dtype: torch.dtype) -> torch.dtype:
+    """Type to compute in: the recurrence loses too much in half precision, as autocast gives."""
+    half = dtype in (torch.float16, torch.bfloat16)
+    return torch.float32 if half and torch.is_autocast_enabled(DEVICE) else dtype
