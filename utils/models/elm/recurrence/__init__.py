@@ -15,6 +15,7 @@ from torch import Tensor
 
 from utils.models.elm.recurrence import reference
 from utils.models.elm.recurrence.events import Events
+from utils.models.elm.recurrence.fallback import transformed
 from utils.models.elm.recurrence.reference import Layers
 
 __all__ = [
@@ -94,7 +95,7 @@ def _choose(primitive: str, backend: str, *tensors: Tensor) -> ModuleType:
     if backend == "reference":
         return reference
     module, reason = _fast_backend(backend)
-    reason = reason or module.why_not(primitive, *tensors)
+    reason = reason or transformed(*tensors) or module.why_not(primitive, *tensors)
     if reason is None:
         return module
     _log_once(f"{primitive}: backend '{backend}' {reason}; the reference in PyTorch is used")

@@ -8,6 +8,7 @@ With ``TRITON_INTERPRET=1`` in the environment the kernels run, slowly, on CPU t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import triton
@@ -16,6 +17,7 @@ from torch.autograd import Function
 
 from utils.models.elm.recurrence import reference, triton_kernels
 from utils.models.elm.recurrence.events import Events
+from utils.models.elm.recurrence.fallback import differentiable_gradients
 from utils.models.elm.recurrence.reference import ACTIVATIONS, TANH_SCALE, TANH_SLOPE, Layers
 
 DEVICE = "cpu" if triton.knobs.runtime.interpret else "cuda"
@@ -115,7 +117,8 @@ class _Memory(Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         memory, tanh, hidden, *parts = ctx.saved_tensors
         if torch.is_grad_enabled():  # this gradient will be differentiated
-            return None, *_reference_gradients(ctx.activation, parts, grad)
+            again = partial(_reference, ctx.activation)
+            return None, *differentiable_gradients(again, parts, grad)
         with torch.autocast(DEVICE, enabled=False):
             return None, *_gradients(ctx.activation, parts, memory, tanh, hidden, grad)
 
@@ -199,17 +202,10 @@ def _gradients(
     ]
 
 
-def _reference_gradients(
-    activation: str, parts: Sequence[Tensor], grad: Tensor
-) -> list[Tensor | None]:
-    """Gradients of ``parts`` that can be differentiated again."""
-    parts = [part.view_as(part) for part in parts]  # the same tensor may be there twice
+def _reference(activation: str, *parts: Tensor) -> Tensor:
     inputs, recurrent, keep, gain, initial, *layers = parts
     layers = list(zip(layers[::2], layers[1::2]))
-    memory = reference.memory_recurrence(inputs, recurrent, layers, keep, gain, initial, activation)
-    wanted = [part for part in parts if part.requires_grad]
-    found = iter(torch.autograd.grad(memory, wanted, grad, create_graph=True))
-    return [next(found) if part.requires_grad else None for part in parts]
+    return reference.memory_recurrence(inputs, recurrent, layers, keep, gain, initial, activation)
 
 
 def _packed(layers: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
