@@ -8,23 +8,25 @@ import torch
 from torch import Tensor
 
 MARGIN = 1e-6  # between the outermost time constants and their bounds
-SATURATED = 17.5  # sigmoid is 1 in float32 from here on
+LARGEST, SMALLEST = 17.5, -40.0  # where a bound itself comes out in float32
 
 
 def initial_proto_tau(n: int, lowest: float, highest: float) -> Tensor:
     """Unbounded values (n,) of ``n`` time constants, evenly spaced on a logarithmic scale.
 
-    The last one may round to the bound itself, where its unbounded value would be infinite (and
-    become NaN under weight decay); it is kept finite.
+    An outer one may round to the bound itself, where its unbounded value would be infinite (and
+    become NaN under weight decay); it is kept finite. So are they all where the bounds are equal
+    but for rounding, and any value stands for them.
     """
     tau = torch.logspace(math.log10(lowest + MARGIN), math.log10(highest - MARGIN), n)
     tau = tau.clamp(lowest + MARGIN, highest - MARGIN)
-    return finite_proto_tau(torch.log((tau - lowest) / (highest - tau)))
+    proto = torch.log((tau - lowest) / (highest - tau))
+    return finite_proto_tau(proto.where(~proto.isnan(), 0.0))
 
 
 def finite_proto_tau(proto: Tensor) -> Tensor:
     """Infinite values replaced by finite ones that stand for the same time constants."""
-    return torch.where(proto.isinf(), proto.sign() * SATURATED, proto)
+    return proto.nan_to_num(nan=math.nan, posinf=LARGEST, neginf=SMALLEST)
 
 
 def bounded_tau(proto: Tensor, lowest: float, highest: float) -> Tensor:
