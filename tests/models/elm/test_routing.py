@@ -43,14 +43,20 @@ def test_places_of_branches_cover_all_inputs_where_these_are_even():
 def test_random_routing_depends_on_its_seed_alone():
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first, connected = route("random_routing", 50, 10, 30, seed=3)
+    first, connected = route("random_routing", 20, 10, 30, seed=3)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert torch.equal(first, route("random_routing", 50, 10, 30, seed=3)[0])
-    assert not torch.equal(first, route("random_routing", 50, 10, 30, seed=4)[0])
+    assert torch.equal(first, route("random_routing", 20, 10, 30, seed=3)[0])
+    assert not torch.equal(first, route("random_routing", 20, 10, 30, seed=4)[0])
     assert connected.all()
     assert first.shape == connected.shape == (300,)
-    assert first.unique().tolist() == list(range(50))  # any input, some several times
+    assert first.unique().tolist() == list(range(20))  # any input, some several times
+
+
+def test_random_routing_is_drawn_alike_for_every_device():
+    with torch.device("meta"):
+        index, connected = route("random_routing", 20, 10, 30)
+    assert index.device == connected.device == torch.device("meta")
 
 
 def test_without_routing_each_input_has_a_synapse_of_its_own():

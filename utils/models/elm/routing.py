@@ -36,9 +36,9 @@ def route(
             )
         return torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.bool)
     if routing == "random_routing":
-        generator = torch.Generator().manual_seed(seed)
-        index = torch.randint(num_input, (n_synapses,), generator=generator)
-        return index, torch.ones(n_synapses, dtype=torch.bool)
+        generator = torch.Generator("cpu").manual_seed(seed)
+        index = torch.randint(num_input, (n_synapses,), generator=generator, device="cpu")
+        return index.to(torch.get_default_device()), torch.ones(n_synapses, dtype=torch.bool)
     if routing == "neuronio_routing":
         stride = math.ceil(num_input / num_branch)
         if stride > num_synapse_per_branch:
