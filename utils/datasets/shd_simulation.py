@@ -1,6 +1,6 @@
 """Simulated spoken digits in the format of SHD, for tests and for trying models without a download.
 
-A word is a sequence of three sounds, a sound excites two or three bands of channels. The German
+A word is a sequence of three of five sounds; a sound excites three bands of channels. The German
 word of a digit is made of the sounds of the English one in reverse: how often each channel spikes
 in total is the same for both, so whoever only counts spikes is right in half of the cases at best.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from utils.datasets.shd import CHANNELS, CLASSES, LABELS, TEST_FILE, TIMES, TRAIN_FILE, UNITS
 
-SOUNDS, SOUNDS_PER_WORD = 6, 3
+SOUNDS, SOUNDS_PER_WORD = 5, 3  # ten triples, one per digit
 BANDS, BAND_WIDTH = 3, 12.0  # of a sound; standard deviation in channels
 SPIKES, NOISE_SPIKES = 240, 60  # per word, on average
 
