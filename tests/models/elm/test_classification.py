@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from utils.config import ConfigError
-from utils.datasets import SHDAddingDataModule, SHDDataModule, write_shd_like
+from utils.datasets.shd import SHDAddingDataModule, SHDDataModule, write_shd_like
 from utils.models.elm import ELMv2
 from utils.models.elm.classification import (
     READOUTS,

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from utils.datasets.shd import CHANNELS, CLASSES, LABELS, TEST_FILE, TIMES, TRAIN_FILE, UNITS
+from utils.datasets.shd.files import CHANNELS, CLASSES, LABELS, TEST_FILE, TIMES, TRAIN_FILE, UNITS
 
 SOUNDS, SOUNDS_PER_WORD = 5, 3  # ten triples, one per digit
 BANDS, BAND_WIDTH = 3, 12.0  # of a sound; standard deviation in channels

@@ -1,17 +1,14 @@
-"""Batches of spoken digits for a Lightning trainer: one digit to name, or two to add up.
+"""SHD and SHD-Adding for a Lightning trainer: one spoken digit to name, or two to add up.
 
-Spikes are counted in bins of the first second and stay lists of events; a batch is gathered from
-them in a fraction of a millisecond. What a batch holds depends on seed and epoch alone, for any
-number of workers.
+What a batch holds depends on seed and epoch alone, for any number of workers. The validation
+records and the pairs to compare by are those of the official code (Spieler et al., ICLR 2024).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import lightning
 import numpy as np
@@ -19,120 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from tqdm.auto import tqdm
 
-from utils.datasets.shd import CHANNELS, CLASSES, TEST_FILE, TRAIN_FILE, SpokenDigits, read_shd
+from utils.datasets.shd.batches import DIGITS, BinnedDigits, SpikeBatch, bin_digits
+from utils.datasets.shd.files import CLASSES, TEST_FILE, TRAIN_FILE, read_shd
 from utils.paths import data_dir
 
-SECONDS = 1.0  # of a recording that are used
-DIGITS = 10  # of a language
 PAIR_BLOCK = 8  # batch size of the official SHD-Adding, which its pairs depend on
-FIXED_PAIRS_SEED = 0  # that of the official validation and test pairs
-
-
-class SpikeBatch(NamedTuple):
-    """Spike counts of a batch: those of example b in bin t are ``ptr[b, t]:ptr[b, t + 1]``."""
-
-    idx: Tensor  # (event,) int64 channel, 0 .. 699
-    ptr: Tensor  # (batch, bin + 1) int64, places in idx and val
-    val: Tensor  # (event,) float32 number of spikes of this channel in this bin
-    labels: Tensor  # (batch,) int64
-
-    def dense(self) -> Tensor:
-        """(batch, bin, 700) float32."""
-        batch, bins = self.ptr.shape[0], self.ptr.shape[1] - 1
-        rows = torch.arange(batch * bins, device=self.idx.device)
-        row = rows.repeat_interleave(self.ptr.diff(dim=1).flatten())
-        counts = torch.zeros(batch * bins, CHANNELS, device=self.idx.device)
-        counts[row, self.idx] = self.val
-        return counts.view(batch, bins, CHANNELS)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BinnedDigits:
-    """Spike counts of all records of a file, of those channels and bins that have spikes."""
-
-    idx: Tensor  # (event,) int16 channel; in order of record, bin and channel
-    val: Tensor  # (event,) int16 number of spikes
-    events: Tensor  # (record, bin) int32 how many channels have spikes
-    labels: Tensor  # (record,) int64
-    source: str
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @cached_property
-    def starts(self) -> list[int]:
-        """Where the events of each record begin, and where those of the last one end."""
-        ends = self.events.sum(dim=1).cumsum(0)
-        return [0, *ends.tolist()]
-
-    def batch(self, records: Tensor) -> SpikeBatch:
-        """Examples of which each is a sequence of records: their bins follow one another.
-
-        Parameters
-        ----------
-        records : (batch, k). With k = 1 the label is the record's class, else the sum of the
-            digits that are spoken, in whatever language.
-        """
-        k = records.shape[1]
-        n_bins = k * self.events.shape[1]
-        ends = self.events[records].flatten().cumsum(0)
-        ptr = torch.nn.functional.pad(ends, (1, 0)).unfold(0, n_bins + 1, n_bins).contiguous()
-        parts = [slice(self.starts[i], self.starts[i + 1]) for i in records.flatten().tolist()]
-        idx = torch.cat([self.idx[part] for part in parts]).long()
-        val = torch.cat([self.val[part] for part in parts]).float()
-        labels = self.labels[records]
-        return SpikeBatch(idx, ptr, val, labels[:, 0] if k == 1 else (labels % DIGITS).sum(1))
-
-
-def bin_edges(bin_ms: float) -> NDArray[np.float64]:
-    """(bin + 1,) s: bins of the first second, the last one reaching beyond it where it must."""
-    if not 0 < bin_ms <= 1000 * SECONDS:
-        raise ValueError(f"bin_ms must lie in 0 .. {1000 * SECONDS:g} ms, found {bin_ms}")
-    width = bin_ms / 1000
-    return np.arange(0, SECONDS + width, width)
-
-
-def bin_digits(digits: SpokenDigits, bin_ms: float) -> BinnedDigits:
-    """Count spikes per channel and bin. One on a border counts for the later bin, those after the
-    last bin are dropped."""
-    edges = bin_edges(bin_ms)
-    n_bins = len(edges) - 1
-    events = np.zeros((len(digits), n_bins), np.int32)
-    channels, counts = [], []
-    for record in tqdm(range(len(digits)), desc=f"bins of {bin_ms:g} ms", leave=False, delay=1):
-        times, units = digits.record(record)
-        bins = np.searchsorted(edges, times, side="right") - 1
-        inside = bins < n_bins
-        place, count = np.unique(bins[inside] * CHANNELS + units[inside], return_counts=True)
-        events[record] = np.bincount(place // CHANNELS, minlength=n_bins)
-        channels.append((place % CHANNELS).astype(np.int16))
-        counts.append(count.astype(np.int16))
-    return BinnedDigits(
-        torch.from_numpy(np.concatenate(channels)),
-        torch.from_numpy(np.concatenate(counts)),
-        torch.from_numpy(events),
-        torch.from_numpy(digits.labels),
-        digits.source,
-    )
-
-
-def validation_records(n_records: int, fraction: float, seed: int) -> NDArray[np.bool_]:
-    """(record,) True where held out: each with probability ``fraction``, as officially drawn."""
-    return np.random.default_rng(seed).binomial(1, fraction, n_records).astype(bool)
-
-
-def random_pairs(
-    n_records: int, n_pairs: int, seed: int | list[int], block: int = PAIR_BLOCK
-) -> NDArray[np.int64]:
-    """(pair, 2) records, drawn with replacement.
-
-    As officially, ``block`` first records are drawn before the second ones that go with them.
-    """
-    n_blocks = -(-n_pairs // block)
-    drawn = np.random.default_rng(seed).integers(0, n_records, (n_blocks, 2, block))
-    return drawn.swapaxes(1, 2).reshape(-1, 2)[:n_pairs]
+FIXED_PAIRS_SEED = 0  # of the official validation and test pairs
 
 
 class SHDDataModule(lightning.LightningDataModule):
@@ -283,6 +173,23 @@ class SHDAddingDataModule(SHDDataModule):
     def test_examples(self) -> NDArray[np.int64]:
         """(pair, 2) records of the test file."""
         return random_pairs(len(self.test_digits), self.test_pairs, FIXED_PAIRS_SEED)
+
+
+def validation_records(n_records: int, fraction: float, seed: int) -> NDArray[np.bool_]:
+    """(record,) True where held out: each with probability ``fraction``, as officially drawn."""
+    return np.random.default_rng(seed).binomial(1, fraction, n_records).astype(bool)
+
+
+def random_pairs(
+    n_records: int, n_pairs: int, seed: int | list[int], block: int = PAIR_BLOCK
+) -> NDArray[np.int64]:
+    """(pair, 2) records, drawn with replacement.
+
+    As officially, ``block`` first records are drawn before the second ones that go with them.
+    """
+    n_blocks = -(-n_pairs // block)
+    drawn = np.random.default_rng(seed).integers(0, n_records, (n_blocks, 2, block))
+    return drawn.swapaxes(1, 2).reshape(-1, 2)[:n_pairs]
 
 
 class EpochBatches:
