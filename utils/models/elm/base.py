@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from utils.models.elm.arguments import check_choices, check_counts, check_numbers
 from utils.models.elm.recurrence import (
     BACKENDS,
     Events,
@@ -23,7 +24,7 @@ from utils.models.elm.timescales import bounded_tau, decay, finite_proto_tau, in
 
 NEURONIO_SOMA_SCALE = 0.1  # of the training targets, (voltage + 67.7 mV) * 0.1
 MODULES = {"relu": nn.ReLU, "silu": nn.SiLU}
-FEW_SYNAPSES = 4  # per branch, up to which synapses are summed one by one
+FEW_SYNAPSES = 4  # per branch, up to which dense inputs are taken synapse by synapse
 
 
 class ELMState(NamedTuple):
@@ -92,20 +93,33 @@ class ELM(nn.Module, ABC):
     ) -> None:
         super().__init__()
         num_branch = num_input if num_branch is None else num_branch
-        counts = {
-            "num_input": num_input,
-            "num_output": num_output,
-            "num_memory": num_memory,
-            "num_branch": num_branch,
-            "num_synapse_per_branch": num_synapse_per_branch,
-            "mlp_num_layers": mlp_num_layers + 1,
-        }
-        _check(counts, mlp_activation, backend, delta_t, memory_tau_min, memory_tau_max)
+        check_counts(
+            1,
+            num_input=num_input,
+            num_output=num_output,
+            num_memory=num_memory,
+            num_branch=num_branch,
+            num_synapse_per_branch=num_synapse_per_branch,
+        )
+        mlp_hidden_size = 2 * num_memory if mlp_hidden_size is None else mlp_hidden_size
+        check_counts(1, mlp_hidden_size=mlp_hidden_size)
+        check_counts(0, mlp_num_layers=mlp_num_layers, routing_seed=routing_seed)
+        check_numbers(positive=True, delta_t=delta_t, w_s_value=w_s_value)
+        check_numbers(lambda_value=lambda_value, memory_tau_min=memory_tau_min)
+        check_numbers(memory_tau_max=memory_tau_max)
+        if memory_tau_max < memory_tau_min:
+            raise ValueError(
+                f"memory_tau_max must be at least memory_tau_min = {memory_tau_min}; found "
+                f"{memory_tau_max}"
+            )
+        check_choices((True, False), learn_memory_tau=learn_memory_tau)
+        check_choices(tuple(ACTIVATIONS), mlp_activation=mlp_activation)
+        check_choices(BACKENDS, backend=backend)
         self.num_input, self.num_output, self.num_memory = num_input, num_output, num_memory
         self.num_branch, self.num_synapse_per_branch = num_branch, num_synapse_per_branch
         self.num_synapse = num_branch * num_synapse_per_branch
         self.mlp_num_layers, self.mlp_activation = mlp_num_layers, mlp_activation
-        self.mlp_hidden_size = mlp_hidden_size or 2 * num_memory
+        self.mlp_hidden_size = mlp_hidden_size
         self.lambda_value, self.delta_t = lambda_value, delta_t
         self.memory_tau_min = memory_tau_min
         self.memory_tau_max = max(memory_tau_min + 3e-6, memory_tau_max)
@@ -155,23 +169,29 @@ class ELM(nn.Module, ABC):
         ptr = ptr[None] if ptr.ndim == 1 else ptr
         return self.run(Events(idx, ptr, val)).output
 
+    @torch.compiler.disable
     def run(self, inputs: Tensor | Events, state: ELMState | None = None) -> ELMTrace:
         """Go on from ``state`` (from rest where None) and record.
 
         Running a recording in pieces, each from the state after the one before, equals running it
         at once; ``state.detach()`` between the pieces truncates back-propagation.
 
+        States are computed in the type of the neuron's parameters, also under autocast: the slow
+        ones change by less than bfloat16 can tell. ``torch.compile`` leaves the neuron as it is.
+
         Raises
         ------
         ValueError
-            Inputs of another shape than (batch, time >= 1, num_input).
+            Inputs of another shape than (batch, time >= 1, num_input), or a state of another one.
         """
-        inputs = self._checked(inputs)
-        if state is None:
-            state = self.initial_state(len(inputs.ptr if isinstance(inputs, Events) else inputs))
-        branch, dendrite = self._branches(inputs, state.dendrite)
-        memory = self._memory(branch, state.memory)
-        return ELMTrace(self.w_y(memory), branch, memory, ELMState(dendrite, memory[:, -1]))
+        self._check_inputs(inputs)
+        rest = self.initial_state(len(inputs.ptr if isinstance(inputs, Events) else inputs))
+        dendrite, memory = rest if state is None else _checked_state(state, rest)
+        with torch.autocast(memory.device.type, enabled=False):
+            branch, dendrite = self._branches(inputs, dendrite)
+            memory = self._memory(branch, memory)
+            output = self.w_y(memory)
+        return ELMTrace(output, branch, memory, ELMState(dendrite, memory[:, -1]))
 
     def initial_state(self, batch: int) -> ELMState:
         """The state at rest."""
@@ -243,7 +263,7 @@ class ELM(nn.Module, ABC):
     def _branches(self, inputs: Tensor | Events, initial: Tensor) -> tuple[Tensor, Tensor]:
         """Branch states (batch, time, branch) and the last state of branches or synapses."""
         kappa = self._branch_kappa()
-        if self.num_synapse_per_branch > FEW_SYNAPSES and self.input_to_synapse_routing:
+        if self._has_table(inputs):
             branch = filter_inputs(
                 inputs, self._weights_to_branches(), kappa, initial, self.backend
             )
@@ -268,6 +288,19 @@ class ELM(nn.Module, ABC):
             self.backend,
         )
 
+    def _has_table(self, inputs: Tensor | Events) -> bool:
+        """Whether a product with the table (input, branch) of all weights is the shorter way.
+
+        Without it the inputs of all synapses are laid out in time, and kept for the gradient.
+        """
+        if isinstance(inputs, Events):  # never made dense for fewer branches than inputs
+            frames = inputs.ptr.shape[0] * (inputs.ptr.shape[1] - 1)
+            return self.num_branch < self.num_input and self.num_branch <= frames
+        if self.input_to_synapse_routing is None:
+            return False
+        few = self.num_synapse_per_branch <= FEW_SYNAPSES and self.num_synapse <= self.num_input
+        return not few
+
     def _weights_to_branches(self) -> Tensor:
         """(input, branch): all synapses of a branch from the same input are one."""
         index, weights = self.synapses()
@@ -278,11 +311,15 @@ class ELM(nn.Module, ABC):
 
     def _synaptic_inputs(self, inputs: Tensor | Events) -> Tensor:
         """(batch, time, synapse), 0 at synapses that are not connected."""
-        dense = inputs.dense(self.num_input) if isinstance(inputs, Events) else inputs
-        dense = dense.to(self._proto_w_s.dtype)
+        dense = self._dense(inputs)
         if self.input_to_synapse_routing is None:
             return dense
         return dense[:, :, self.input_to_synapse_indices] * self.valid_indices_mask
+
+    def _dense(self, inputs: Tensor | Events) -> Tensor:
+        """(batch, time, input) in the neuron's own type."""
+        dense = inputs.dense(self.num_input) if isinstance(inputs, Events) else inputs
+        return dense.to(self._proto_w_s.dtype)
 
     def _hold(self, name: str, values: Tensor, learn: bool) -> None:
         """A tensor of the state dict, trained or not."""
@@ -298,16 +335,14 @@ class ELM(nn.Module, ABC):
             state[name] = finite_proto_tau(state[name])
         super()._load_from_state_dict(state, prefix, *rest)
 
-    def _checked(self, inputs: Tensor | Events) -> Tensor | Events:
+    def _check_inputs(self, inputs: Tensor | Events) -> None:
         if isinstance(inputs, Events):
             inputs.check(self.num_input)
-            return inputs
-        if inputs.ndim != 3 or inputs.shape[1] == 0 or inputs.shape[2] != self.num_input:
+        elif inputs.ndim != 3 or inputs.shape[1] == 0 or inputs.shape[2] != self.num_input:
             raise ValueError(
                 f"inputs must be (batch, time >= 1, num_input = {self.num_input}), found "
                 f"{tuple(inputs.shape)}"
             )
-        return inputs
 
     def extra_repr(self) -> str:
         """Sizes, as print(model) shows them."""
@@ -317,35 +352,21 @@ class ELM(nn.Module, ABC):
         )
 
 
+def _checked_state(state: ELMState, rest: ELMState) -> ELMState:
+    """The state, where it has the shapes of the one at rest."""
+    shapes = [tuple(tensor.shape) for tensor in state]
+    expected = [tuple(tensor.shape) for tensor in rest]
+    if shapes != expected:
+        raise ValueError(
+            f"state must have a dendrite {expected[0]} and a memory {expected[1]}, found "
+            f"{shapes[0]} and {shapes[1]}"
+        )
+    return state
+
+
 def _neuronio_outputs(output: Tensor, y_train_soma_scale: float) -> Tensor:
     if output.shape[2] < 2:
         raise ValueError(
             f"NeuronIO needs two outputs (spike, soma), this neuron has {output.shape[2]}"
         )
     return torch.stack([output[..., 0].sigmoid(), output[..., 1] / y_train_soma_scale], dim=-1)
-
-
-def _check(
-    counts: dict[str, int],
-    activation: str,
-    backend: str,
-    delta_t: float,
-    tau_min: float,
-    tau_max: float,
-) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} is too small; expected at least 1, found {count}")
-    for name, value, allowed in (
-        ("mlp_activation", activation, tuple(ACTIVATIONS)),
-        ("backend", backend, BACKENDS),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(allowed)}; found {value!r}")
-    if delta_t <= 0:
-        raise ValueError(f"delta_t must be positive, found {delta_t}")
-    if not 0 <= tau_min <= tau_max:
-        raise ValueError(
-            f"memory_tau_min and memory_tau_max must satisfy 0 <= min <= max, found {tau_min} and "
-            f"{tau_max}"
-        )

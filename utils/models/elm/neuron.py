@@ -22,6 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from utils.models.elm.arguments import check_choices, check_numbers
 from utils.models.elm.base import ELM, ELMTrace
 from utils.models.elm.recurrence import Events, filter_dense, filter_synapses
 from utils.models.elm.timescales import decay
@@ -95,6 +96,8 @@ class ELMv1(ELM):
             routing_seed,
             backend,
         )
+        check_numbers(tau_s_value=tau_s_value)
+        check_choices((True, False), learn_synapse_tau=learn_synapse_tau)
         self.tau_s_value, self.learn_synapse_tau = tau_s_value, learn_synapse_tau
         self._hold("tau_s", torch.full((self.num_synapse,), float(tau_s_value)), learn_synapse_tau)
         self._tau_s_seen = (-1, True)  # version of the tensor, and whether branches share it
@@ -124,8 +127,8 @@ class ELMv1(ELM):
     def _branches(self, inputs: Tensor | Events, initial: Tensor) -> tuple[Tensor, Tensor]:
         if self._branches_share_tau():
             return super()._branches(inputs, initial)
-        arguments = self._synaptic_inputs(inputs), self.w_s, self.kappa_s, initial, self.num_branch
-        return filter_synapses(*arguments, self.backend)
+        arguments = *self.synapses(), self.kappa_s, initial, self.num_branch
+        return filter_synapses(self._dense(inputs), *arguments, self.backend)
 
     def _dendrite_record(self, X: Tensor, trace: ELMTrace) -> Tensor:
         currents = self._synaptic_inputs(X) * self.w_s
@@ -182,6 +185,8 @@ class ELMv2(ELM):
             routing_seed,
             backend,
         )
+        check_numbers(tau_b_value=tau_b_value)
+        check_choices((True, False), learn_branch_tau=learn_branch_tau)
         self.tau_b_value, self.learn_branch_tau = tau_b_value, learn_branch_tau
         self._hold("tau_b", torch.full((self.num_branch,), float(tau_b_value)), learn_branch_tau)
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from torch import Tensor
 
 from utils.models.elm.recurrence import reference
-from utils.models.elm.recurrence.events import Events
+from utils.models.elm.recurrence.events import Events, events_from_dense
 from utils.models.elm.recurrence.fallback import transformed
 from utils.models.elm.recurrence.reference import Layers
 
@@ -28,13 +28,14 @@ __all__ = [
 ]
 
 BACKENDS = ("auto", "reference", "numba", "triton")
+SPARSE = 0.05  # share of inputs that are not 0, up to which they are summed one by one
 logger = logging.getLogger(__name__)
 
 
 def filter_inputs(
     inputs: Tensor | Events, weights: Tensor, kappa: Tensor, initial: Tensor, backend: str = "auto"
 ) -> Tensor:
-    """Weighted inputs, exponentially filtered; spikes are never made dense.
+    """Weighted inputs, exponentially filtered; few spikes in dense inputs are summed one by one.
 
     Parameters
     ----------
@@ -46,10 +47,15 @@ def filter_inputs(
     -------
     (batch, time, channel).
     """
-    if isinstance(inputs, Events):
-        chosen = _choose("filter_events", backend, weights, kappa, initial)
-        return chosen.filter_events(inputs, weights, kappa, initial)
-    return filter_dense(inputs.to(weights.dtype) @ weights, kappa, initial, backend)
+    chosen = _choose("filter_events", backend, weights, kappa, initial)
+    if isinstance(inputs, Tensor):
+        events = None
+        if inputs.device.type == "cpu" and chosen is not reference and not inputs.requires_grad:
+            events = events_from_dense(inputs, SPARSE)
+        if events is None:
+            return filter_dense(inputs.to(weights.dtype) @ weights, kappa, initial, backend)
+        inputs = events
+    return chosen.filter_events(inputs, weights, kappa, initial)
 
 
 def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor, backend: str = "auto") -> Tensor:
@@ -76,6 +82,7 @@ def memory_recurrence(
 
 def filter_synapses(
     inputs: Tensor,
+    index: Tensor,
     weights: Tensor,
     kappa: Tensor,
     initial: Tensor,
@@ -84,7 +91,7 @@ def filter_synapses(
 ) -> tuple[Tensor, Tensor]:
     """See :func:`utils.models.elm.recurrence.reference.filter_synapses`."""
     chosen = _choose("filter_synapses", backend, inputs, weights, kappa, initial)
-    return chosen.filter_synapses(inputs, weights, kappa, initial, n_branches)
+    return chosen.filter_synapses(inputs, index, weights, kappa, initial, n_branches)
 
 
 def _choose(primitive: str, backend: str, *tensors: Tensor) -> ModuleType:

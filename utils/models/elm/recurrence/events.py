@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from utils.models.elm.recurrence.numba_filters import find_events
+from utils.models.elm.recurrence.threads import over_threads
+
+BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
 
 
 class Events(NamedTuple):
@@ -57,3 +63,26 @@ class Events(NamedTuple):
                 f"idx must lie between 0 and num_input - 1 = {num_input - 1}, found "
                 f"{int(idx.min())} to {int(idx.max())}"
             )
+
+
+def events_from_dense(X: Tensor, densest: float = 1.0) -> Events | None:
+    """Entries of X (batch, time, input) other than 0; None where their share is above ``densest``.
+
+    One pass over X, of any number type, which ends early where there is too much.
+    """
+    batch, time, _ = X.shape
+    if X.device.type == "cpu":
+        rows = X.detach().contiguous().view(BITS[X.element_size()]).flatten(0, 1).numpy()
+        found = over_threads(find_events, len(rows), rows, int(densest * rows.size))
+        counts, idx, val = (torch.from_numpy(np.concatenate(part)) for part in zip(*found))
+        if len(counts) < len(rows) or len(idx) > densest * rows.size:
+            return None
+        val = val.view(X.dtype)
+    else:
+        places = X.nonzero()
+        if len(places) > densest * X.numel():
+            return None
+        counts = torch.bincount(places[:, 0] * time + places[:, 1], minlength=batch * time)
+        idx, val = places[:, 2], X.detach()[places.unbind(1)]
+    ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    return Events(idx, ends.as_strided((batch, time + 1), (time, 1)), val)

@@ -113,13 +113,19 @@ def memory_recurrence(
 
 
 def filter_synapses(
-    inputs: Tensor, weights: Tensor, kappa: Tensor, initial: Tensor, n_branches: int
+    inputs: Tensor,
+    index: Tensor,
+    weights: Tensor,
+    kappa: Tensor,
+    initial: Tensor,
+    n_branches: int,
 ) -> tuple[Tensor, Tensor]:
     """Synapses with a time constant of their own, summed over each branch.
 
     Parameters
     ----------
-    inputs : (batch, time, synapse).
+    inputs : (batch, time, input).
+    index : (synapse,) the input of each synapse.
     weights, kappa : (synapse,).
     initial : (batch, synapse).
     n_branches : neighbouring synapses belong to the same branch, equally many to each.
@@ -134,15 +140,20 @@ def filter_synapses(
     sums, last = [], []
     for start in range(0, weights.shape[0], step):
         part = slice(start, start + step)
-        arguments = inputs[:, :, part], weights[part], kappa[part], initial[:, part], per_branch
-        found = checkpoint(_sum_of_synapses, *arguments, use_reentrant=False)
+        arguments = index[part], weights[part], kappa[part], initial[:, part], per_branch
+        found = checkpoint(_sum_of_synapses, inputs, *arguments, use_reentrant=False)
         sums.append(found[0])
         last.append(found[1])
     return torch.cat(sums, dim=2), torch.cat(last, dim=1)
 
 
 def _sum_of_synapses(
-    inputs: Tensor, weights: Tensor, kappa: Tensor, initial: Tensor, per_branch: int
+    inputs: Tensor,
+    index: Tensor,
+    weights: Tensor,
+    kappa: Tensor,
+    initial: Tensor,
+    per_branch: int,
 ) -> tuple[Tensor, Tensor]:
-    traces = filter_dense(inputs * weights, kappa, initial)
+    traces = filter_dense(inputs[:, :, index] * weights, kappa, initial)
     return traces.unflatten(2, (-1, per_branch)).sum(dim=3), traces[:, -1]

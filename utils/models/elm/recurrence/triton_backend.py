@@ -22,9 +22,7 @@ from utils.models.elm.recurrence.reference import ACTIVATIONS, TANH_SCALE, TANH_
 
 DEVICE = "cpu" if triton.knobs.runtime.interpret else "cuda"
 FRAMES, CHANNELS = 64, 16  # that a program filters at once
-IN_REGISTERS = 2**16  # bytes of a padded matrix of which two and the sums fit into the registers
-AT_ONCE = 2**17  # bytes of a padded matrix that a program can multiply at once
-PER_WARP = 2**12  # bytes of it that a warp takes
+TWO_FIT, ONE_FITS = 2**16, 2**17  # bytes of a padded matrix: how many registers can hold
 
 
 def why_not(primitive: str, *tensors: Tensor) -> str | None:
@@ -227,12 +225,12 @@ def _settings(activation: str, recurrent: Tensor, depth: int) -> dict[str, int |
         "DEPTH": depth,
         "SILU": activation == "silu",
         "SLOPE": TANH_SLOPE,
-        "RESIDENT": size <= IN_REGISTERS,
+        "REREAD": size > TWO_FIT,
         "N_MEMORY": n_memory,
         "N_HIDDEN": n_hidden,
         "MEMORY": triton.next_power_of_2(n_memory),
         "HIDDEN": triton.next_power_of_2(n_hidden),
-        "num_warps": min(max(size // PER_WARP, 1), 16),
+        "num_warps": 8 if size > TWO_FIT else max(size // 2**12, 1),
     }
 
 
@@ -247,7 +245,7 @@ def _too_large(recurrent: Tensor, weights: Sequence[Tensor]) -> str | None:
     n_hidden = len(recurrent)
     if any(weight.shape != (n_hidden, n_hidden) for weight in weights[:-1]):
         return "takes hidden layers of one width only"
-    if _padded_bytes(recurrent, len(weights)) > AT_ONCE:
+    if _padded_bytes(recurrent, len(weights)) > ONE_FITS:
         sizes = f"{recurrent.shape[1]} memory and {n_hidden} hidden units"
         return f"has no room for {sizes} in {recurrent.dtype}"
     return None

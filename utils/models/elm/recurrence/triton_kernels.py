@@ -61,7 +61,7 @@ def memory_kernel(
     SILU: tl.constexpr,  # relu otherwise
     SLOPE: tl.constexpr,
     KEPT: tl.constexpr,  # what the gradient needs
-    RESIDENT: tl.constexpr,  # weights stay in registers; read again in every frame otherwise
+    REREAD: tl.constexpr,  # the last layer in every frame, as registers cannot hold it as well
     N_MEMORY: tl.constexpr,
     N_HIDDEN: tl.constexpr,
     MEMORY: tl.constexpr,  # padded
@@ -77,17 +77,14 @@ def memory_kernel(
     d, h = tl.arange(0, MEMORY), tl.arange(0, HIDDEN)
     m = _row(initial, sample, d, N_MEMORY)
     m_keep, m_gain = _row(keep, 0, d, N_MEMORY), _row(gain, 0, d, N_MEMORY)
-    if RESIDENT:
-        w_in = _matrix(recurrent, h, d, N_HIDDEN, N_MEMORY)
+    w_in = _matrix(recurrent, h, d, N_HIDDEN, N_MEMORY)
     if DEPTH > 0:
         bias = _row(last_bias, 0, d, N_MEMORY)
-        if RESIDENT:
+        if not REREAD:
             w_out = _matrix(last, h, d, N_HIDDEN, N_MEMORY)
     frame = _row(inputs, start, h, N_HIDDEN)
     for t in range(n_frames):
         row = start + t
-        if not RESIDENT:
-            w_in = _matrix(recurrent, h, d, N_HIDDEN, N_MEMORY)
         z = frame + tl.sum(w_in * m[None, :], axis=1)
         after = start + tl.minimum(t + 1, n_frames - 1)  # read long before it is needed
         frame = _row(inputs, after, h, N_HIDDEN)
@@ -99,7 +96,7 @@ def memory_kernel(
                 z = tl.sum(w * _activate(z, SILU)[None, :], axis=1)
                 z += _row(middle_bias, layer, h, N_HIDDEN)
         if DEPTH > 0:
-            if not RESIDENT:
+            if REREAD:
                 w_out = _matrix(last, h, d, N_HIDDEN, N_MEMORY)
             y = bias + tl.sum(w_out * _activate(z, SILU)[:, None], axis=0)
         else:
@@ -128,7 +125,7 @@ def memory_gradient_kernel(
     DEPTH: tl.constexpr,
     SILU: tl.constexpr,
     SLOPE: tl.constexpr,
-    RESIDENT: tl.constexpr,
+    REREAD: tl.constexpr,
     N_MEMORY: tl.constexpr,
     N_HIDDEN: tl.constexpr,
     MEMORY: tl.constexpr,
@@ -139,10 +136,9 @@ def memory_gradient_kernel(
     start = sample * n_frames
     d, h = tl.arange(0, MEMORY), tl.arange(0, HIDDEN)
     m_keep, m_gain = _row(keep, 0, d, N_MEMORY), _row(gain, 0, d, N_MEMORY)
-    if RESIDENT:
-        w_in = _matrix(recurrent, h, d, N_HIDDEN, N_MEMORY)
-        if DEPTH > 0:
-            w_out = _matrix(last, h, d, N_HIDDEN, N_MEMORY)
+    w_in = _matrix(recurrent, h, d, N_HIDDEN, N_MEMORY)
+    if DEPTH > 0 and not REREAD:
+        w_out = _matrix(last, h, d, N_HIDDEN, N_MEMORY)
     from_later = tl.zeros([MEMORY], dtype=grad_memory.dtype.element_ty)
     from_output = _row(grad_memory, start + n_frames - 1, d, N_MEMORY)
     y = _row(tanh, start + n_frames - 1, d, N_MEMORY)
@@ -155,7 +151,7 @@ def memory_gradient_kernel(
         from_output = _row(grad_memory, before, d, N_MEMORY)
         y = _row(tanh, before, d, N_MEMORY)
         if DEPTH > 0:
-            if not RESIDENT:
+            if REREAD:
                 w_out = _matrix(last, h, d, N_HIDDEN, N_MEMORY)
             g = tl.sum(w_out * g[None, :], axis=1)
         for layer in tl.static_range(DEPTH - 1, -1, -1):
@@ -165,8 +161,6 @@ def memory_gradient_kernel(
                 w = _matrix(middle, (layer - 1) * N_HIDDEN + h, h, DEPTH * N_HIDDEN, N_HIDDEN)
                 g = tl.sum(w * g[:, None], axis=0)
         _store_row(grad_hidden, row, h, N_HIDDEN, g)
-        if not RESIDENT:
-            w_in = _matrix(recurrent, h, d, N_HIDDEN, N_MEMORY)
         from_later = m_keep * g_m + tl.sum(w_in * g[:, None], axis=0)
     _store_row(grad_initial, sample, d, N_MEMORY, from_later)
 

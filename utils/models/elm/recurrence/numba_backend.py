@@ -1,0 +1,313 @@
+"""The recurrence on CPUs: compiled loops over time, with gradients derived by hand.
+
+Behind the loops the gradient of each weight is one matrix product over all frames. A gradient that
+is to be differentiated again comes from the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from utils.models.elm.recurrence import numba_filters, numba_memory, reference
+from utils.models.elm.recurrence.events import Events
+from utils.models.elm.recurrence.fallback import differentiable_gradients
+from utils.models.elm.recurrence.reference import ACTIVATIONS, TANH_SCALE, TANH_SLOPE, Layers
+from utils.models.elm.recurrence.threads import over_threads
+
+Grads = tuple[Tensor | None, ...]
+
+
+def why_not(primitive: str, *tensors: Tensor) -> str | None:
+    """Why this backend cannot compute ``primitive`` for these tensors; None if it can."""
+    if any(tensor.device.type != "cpu" for tensor in tensors):
+        return "runs on CPUs only"
+    types = {tensor.dtype for tensor in tensors}
+    if types not in ({torch.float32}, {torch.float64}):
+        return f"takes tensors that are all float32 or all float64, found {sorted(map(str, types))}"
+    if primitive == "memory_recurrence":
+        inputs, _, *layers = tensors[:-3]
+        if any(len(weight) != inputs.shape[2] for weight in layers[:-2:2]):
+            return "takes hidden layers of one width only"
+    return None
+
+
+def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
+    """See :func:`utils.models.elm.recurrence.reference.filter_dense`."""
+    return _FilterDense.apply(drive, kappa, initial)
+
+
+def filter_events(events: Events, weights: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
+    """See :func:`utils.models.elm.recurrence.reference.filter_events`.
+
+    Raises
+    ------
+    IndexError
+        An event of an input that does not exist.
+    """
+    return _FilterEvents.apply(events, weights, kappa, initial)
+
+
+def memory_recurrence(
+    inputs: Tensor,
+    recurrent: Tensor,
+    layers: Layers,
+    keep: Tensor,
+    gain: Tensor,
+    initial: Tensor,
+    activation: str,
+) -> Tensor:
+    """See :func:`utils.models.elm.recurrence.reference.memory_recurrence`."""
+    parts = inputs, recurrent, keep, gain, initial, *(part for layer in layers for part in layer)
+    if torch.is_grad_enabled() and any(part.requires_grad for part in parts):
+        return _Memory.apply(activation, *parts)
+    return _remember(activation, parts, recording=False)[0]
+
+
+def filter_synapses(
+    inputs: Tensor,
+    index: Tensor,
+    weights: Tensor,
+    kappa: Tensor,
+    initial: Tensor,
+    n_branches: int,
+) -> tuple[Tensor, Tensor]:
+    """See :func:`utils.models.elm.recurrence.reference.filter_synapses`."""
+    return _FilterSynapses.apply(index, n_branches, inputs, weights, kappa, initial)
+
+
+class _FilterDense(Function):
+    @staticmethod
+    def forward(ctx: Any, drive: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
+        filtered = _empty_like(drive)
+        arrays = _arrays(drive, kappa, initial, filtered)
+        over_threads(numba_filters.filter_forward, len(drive), *arrays)
+        ctx.save_for_backward(filtered, drive, kappa, initial)
+        return filtered
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Grads:
+        filtered, *parts = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return tuple(differentiable_gradients(reference.filter_dense, parts, grad))
+        return _filter_gradients(grad, filtered, *parts[1:])
+
+
+class _FilterEvents(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, events: Events, weights: Tensor, kappa: Tensor, initial: Tensor
+    ) -> Tensor:
+        batch, n_frames = events.ptr.shape[0], events.ptr.shape[1] - 1
+        filtered = weights.new_empty(batch, n_frames, weights.shape[1])
+        arrays = _arrays(*_typed(events, weights), weights, kappa, initial, filtered)
+        over_threads(numba_filters.events_forward, batch, *arrays)
+        ctx.events = events
+        ctx.save_for_backward(filtered, weights, kappa, initial)
+        return filtered
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Grads:
+        filtered, *parts = ctx.saved_tensors
+        if torch.is_grad_enabled():
+
+            def again(*parts: Tensor) -> Tensor:
+                return reference.filter_events(ctx.events, *parts)
+
+            return None, *differentiable_gradients(again, parts, grad)
+        weights, kappa, initial = parts
+        grad_drive, grad_kappa, grad_initial = _filter_gradients(grad, filtered, kappa, initial)
+        grad_weights = _zeros_like(weights)
+        arrays = _arrays(*_typed(ctx.events, weights), grad_drive, grad_weights)
+        over_threads(numba_filters.events_backward, len(weights), *arrays)
+        return None, grad_weights, grad_kappa, grad_initial
+
+
+class _Memory(Function):
+    """Tensors as of :func:`memory_recurrence`, the layers' last."""
+
+    @staticmethod
+    def forward(ctx: Any, activation: str, *parts: Tensor) -> Tensor:
+        memory, hidden, tanh = _remember(activation, parts, recording=True)
+        ctx.activation = activation
+        ctx.save_for_backward(memory, hidden, tanh, *parts)
+        return memory
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Grads:
+        memory, hidden, tanh, *parts = ctx.saved_tensors
+        if torch.is_grad_enabled():
+
+            def again(*parts: Tensor) -> Tensor:
+                first, layers = parts[:5], list(zip(parts[5::2], parts[6::2]))
+                inputs, recurrent, *rest = first
+                return reference.memory_recurrence(inputs, recurrent, layers, *rest, ctx.activation)
+
+            return None, *differentiable_gradients(again, parts, grad)
+        return None, *_memory_gradients(ctx.activation, parts, memory, hidden, tanh, grad)
+
+
+class _FilterSynapses(Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        index: Tensor,
+        n_branches: int,
+        inputs: Tensor,
+        weights: Tensor,
+        kappa: Tensor,
+        initial: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        sums, last = inputs.new_empty(*inputs.shape[:2], n_branches), _empty_like(initial)
+        arrays = _arrays(inputs, index, weights, kappa, initial, sums, last)
+        over_threads(numba_filters.synapses_forward, len(inputs), *arrays)
+        ctx.n_branches = n_branches
+        ctx.save_for_backward(index, inputs, weights, kappa, initial)
+        return sums, last
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Grads:
+        index, *parts = ctx.saved_tensors
+        if torch.is_grad_enabled():
+
+            def again(inputs: Tensor, *parts: Tensor) -> tuple[Tensor, Tensor]:
+                return reference.filter_synapses(inputs, index, *parts, ctx.n_branches)
+
+            return None, None, *differentiable_gradients(again, parts, grads)
+        inputs, weights, kappa, initial = parts
+        found = [_zeros_like(initial) for _ in range(3)]  # of each sample
+        arrays = _arrays(*grads, inputs, index, weights, kappa, initial, *found)
+        over_threads(numba_filters.synapses_backward, len(inputs), *arrays)
+        grad_inputs = None
+        if ctx.needs_input_grad[2]:
+            grad_inputs = _zeros_like(inputs)
+            arrays = _arrays(*grads, index, weights, kappa, grad_inputs)
+            over_threads(numba_filters.synapses_to_inputs, len(inputs), *arrays)
+        grad_weights, grad_kappa, grad_initial = found
+        return None, None, grad_inputs, grad_weights.sum(0), grad_kappa.sum(0), grad_initial
+
+
+def _filter_gradients(
+    grad: Tensor, filtered: Tensor, kappa: Tensor, initial: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the drive, kappa and the initial state."""
+    grad_drive, grad_initial = _empty_like(filtered), _empty_like(initial)
+    grad_kappa = _zeros_like(initial)  # of each sample
+    arrays = _arrays(grad, filtered, kappa, initial, grad_drive, grad_kappa, grad_initial)
+    over_threads(numba_filters.filter_backward, len(filtered), *arrays)
+    return grad_drive, grad_kappa.sum(0), grad_initial
+
+
+def _typed(events: Events, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The lists in the types that kernels know; no values where all are 1."""
+    val = weights.new_empty(0) if events.val is None else events.val.to(weights.dtype)
+    return events.idx.long(), events.ptr.long(), val
+
+
+def _remember(
+    activation: str, parts: Sequence[Tensor], recording: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The memory, and what its gradient needs, see :func:`numba_memory.memory_forward`."""
+    inputs, recurrent, keep, gain, initial, *layers = parts
+    matrices = [recurrent, *layers[::2]]
+    weights = _padded([matrix.mT for matrix in matrices])
+    biases = weights.new_zeros(weights.shape[:2])
+    for row, bias in zip(biases[1:], layers[1::2]):
+        row[: len(bias)] = bias.detach()
+    batch, n_frames, n_hidden = inputs.shape
+    n_recorded = batch if recording else 0
+    memory = inputs.new_empty(batch, n_frames, len(keep))
+    hidden = inputs.new_empty(len(layers) // 2, n_recorded, n_frames, n_hidden)
+    tanh = inputs.new_empty(n_recorded, n_frames, len(keep))
+    over_threads(
+        numba_memory.memory_forward,
+        batch,
+        *_arrays(inputs, weights, biases),
+        _padded_widths(matrices),
+        *_arrays(keep, TANH_SCALE * gain, initial),
+        activation == "silu",
+        *_arrays(memory, hidden, tanh),
+    )
+    return memory, hidden, tanh
+
+
+def _memory_gradients(
+    activation: str,
+    parts: Sequence[Tensor],
+    memory: Tensor,
+    hidden: Tensor,
+    tanh: Tensor,
+    grad: Tensor,
+) -> list[Tensor]:
+    """Gradients of ``parts``."""
+    _, recurrent, keep, gain, initial, *layers = parts
+    matrices = [recurrent, *layers[::2]]
+    before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
+    grad_hidden, grad_z, grad_initial = map(_empty_like, (hidden, memory, initial))
+    grad_keep, grad_gain = _zeros_like(initial), _zeros_like(initial)  # of each sample
+    over_threads(
+        numba_memory.memory_backward,
+        len(memory),
+        *_arrays(grad, _padded(matrices)),
+        _padded_widths(matrices),
+        *_arrays(keep, TANH_SCALE * TANH_SLOPE * gain),
+        activation == "silu",
+        *_arrays(hidden, tanh, before),
+        *_arrays(grad_hidden, grad_z, grad_keep, grad_gain, grad_initial),
+    )
+    grad_products = [*grad_hidden, grad_z]  # gradients of what each matrix gives
+    active = ACTIVATIONS[activation](hidden) if activation == "silu" else hidden
+    of_layers = [
+        found
+        for signal, units in zip(grad_products[1:], active)
+        for found in (_summed_products(signal, units), signal.sum((0, 1)))
+    ]
+    return [
+        grad_products[0],
+        _summed_products(grad_products[0], before),
+        grad_keep.sum(0),
+        TANH_SCALE * grad_gain.sum(0),
+        grad_initial,
+        *of_layers,
+    ]
+
+
+def _summed_products(left: Tensor, right: Tensor) -> Tensor:
+    """(batch, time, i) and (batch, time, j) -> (i, j)."""
+    return left.flatten(0, 1).mT @ right.flatten(0, 1)
+
+
+def _padded(matrices: Sequence[Tensor]) -> Tensor:
+    """(matrix, row, column) with zeros around, of whole registers."""
+    room = max(_whole_registers(n) for matrix in matrices for n in matrix.shape)
+    padded = matrices[0].new_zeros(len(matrices), room, room)
+    for target, matrix in zip(padded, matrices):
+        target[: matrix.shape[0], : matrix.shape[1]] = matrix.detach()
+    return padded
+
+
+def _padded_widths(matrices: Sequence[Tensor]) -> np.ndarray:
+    """Of what goes into the first matrix (out, in) and what comes out of each."""
+    widths = [matrices[0].shape[1], *map(len, matrices)]
+    return np.array([_whole_registers(width) for width in widths])
+
+
+def _whole_registers(n: int) -> int:
+    return -(-n // numba_memory.REGISTER) * numba_memory.REGISTER
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
+
+
+def _empty_like(tensor: Tensor) -> Tensor:
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
+
+
+def _zeros_like(tensor: Tensor) -> Tensor:
+    return torch.zeros_like(tensor, memory_format=torch.contiguous_format)
