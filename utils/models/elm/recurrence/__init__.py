@@ -1,7 +1,8 @@
 """The recurrence of ELM neurons in three parts, each with a backend for every device.
 
-``reference`` is plain PyTorch and defines what the others compute; ``numba`` runs on CPUs,
-``triton`` on NVIDIA GPUs. What a fast backend cannot do, the reference does.
+``reference`` is plain PyTorch and defines what the others compute, ``eager`` is the same with a
+faster gradient; ``numba`` runs on CPUs, ``triton`` on NVIDIA GPUs. What a fast backend cannot do,
+the reference does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from types import ModuleType
 
 from torch import Tensor
 
-from utils.models.elm.recurrence import reference
+from utils.models.elm.recurrence import eager, reference
 from utils.models.elm.recurrence.events import Events, events_from_dense
 from utils.models.elm.recurrence.fallback import transformed
 from utils.models.elm.recurrence.reference import Layers
@@ -75,8 +76,11 @@ def memory_recurrence(
     backend: str = "auto",
 ) -> Tensor:
     """See :func:`utils.models.elm.recurrence.reference.memory_recurrence`."""
-    tensors = inputs, recurrent, *(tensor for layer in layers for tensor in layer), keep, gain
-    chosen = _choose("memory_recurrence", backend, *tensors, initial)
+    of_layers = (tensor for layer in layers for tensor in layer)
+    tensors = inputs, recurrent, *of_layers, keep, gain, initial
+    chosen = _choose("memory_recurrence", backend, *tensors)
+    if chosen is reference and eager.can(*tensors):
+        chosen = eager
     return chosen.memory_recurrence(inputs, recurrent, layers, keep, gain, initial, activation)
 
 

@@ -49,17 +49,17 @@ class _Memory(Function):
         gain, activate = TANH_SCALE * gain, ACTIVATIONS[activation]
         first, *weights = (matrix.mT.contiguous() for matrix in (recurrent, *layers[::2]))
         frames = []
-        for frame in inputs.unbind(1):
+        for frame in _time_first(inputs).unbind():
             sums = [torch.addmm(frame, state, first)]  # what goes into each activation
             for weight, bias in zip(weights, layers[1::2]):
                 sums.append(torch.addmm(bias, activate(sums[-1]), weight))
             tanh = sums.pop().mul_(TANH_SLOPE).tanh_()
             state = torch.addcmul(keep * state, gain, tanh)
             frames.append((state, tanh, *sums))
-        memory, tanh, *hidden = (torch.stack(values, dim=1) for values in zip(*frames))
+        memory, tanh, *hidden = (torch.stack(values) for values in zip(*frames))
         ctx.activation = activation
         ctx.save_for_backward(*parts, memory, tanh, *hidden)
-        return memory
+        return memory.transpose(0, 1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -85,12 +85,12 @@ def _gradients(
     *hidden: Tensor,
     grad: Tensor,
 ) -> list[Tensor]:
-    """Gradients of ``parts``; all over time are (batch, time, unit)."""
+    """Of ``parts``, for ``grad`` (batch, time, memory); what was kept is (time, batch, unit)."""
     _, recurrent, keep, gain, initial, *layers = parts
     bend = TANH_SCALE * TANH_SLOPE * gain * (1 - tanh.square())
     slopes = [SLOPES[activation](sums) for sums in hidden]
     carry, frames = torch.zeros_like(initial), []
-    columns = (values.unbind(1) for values in (grad, bend, *slopes))
+    columns = (values.unbind() for values in (_time_first(grad), bend, *slopes))
     for now, bend_now, *slopes_now in reversed(list(zip(*columns))):
         adjoint = carry + now  # gradient of the memory
         signals = [
@@ -100,21 +100,26 @@ def _gradients(
             signals.append((signals[-1] @ weight).mul_(slope))
         carry = torch.addmm(keep * adjoint, signals[-1], recurrent)
         frames.append((adjoint, *reversed(signals)))
-    adjoint, *signals = (torch.stack(values[::-1], dim=1) for values in zip(*frames))
-    before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
+    adjoint, *signals = (torch.stack(values[::-1]) for values in zip(*frames))
+    before = torch.cat([initial[None], memory[:-1]])
     of_layers = [
         found
         for signal, sums in zip(signals[1:], hidden)
         for found in (_summed_products(signal, ACTIVATIONS[activation](sums)), signal.sum((0, 1)))
     ]
     return [
-        signals[0],
+        signals[0].transpose(0, 1),
         _summed_products(signals[0], before),
         (adjoint * before).sum((0, 1)),
         TANH_SCALE * (adjoint * tanh).sum((0, 1)),
         carry,
         *of_layers,
     ]
+
+
+def _time_first(values: Tensor) -> Tensor:
+    """(batch, time, unit) -> (time, batch, unit), whose frames lie in one piece."""
+    return values.transpose(0, 1).contiguous()
 
 
 def _slope_of_silu(sums: Tensor) -> Tensor:
@@ -126,5 +131,5 @@ SLOPES = {"relu": lambda sums: (sums > 0).to(sums.dtype), "silu": _slope_of_silu
 
 
 def _summed_products(left: Tensor, right: Tensor) -> Tensor:
-    """(batch, time, i) and (batch, time, j) -> (i, j)."""
+    """(time, batch, i) and (time, batch, j) -> (i, j)."""
     return left.flatten(0, 1).mT @ right.flatten(0, 1)
