@@ -8,7 +8,7 @@ With ``TRITON_INTERPRET=1`` in the environment the kernels run, slowly, on CPU t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 
 import torch
 import triton
@@ -29,16 +29,17 @@ def why_not(primitive: str, *tensors: Tensor) -> str | None:
     """Why these tensors, in the order of :mod:`recurrence`, are left to the reference, if so."""
     if primitive == "filter_synapses":
         return "has no kernel for it"
-    if any(tensor.device.type != DEVICE for tensor in tensors):
-        return f"takes {DEVICE} tensors only"
+    devices = {tensor.device for tensor in tensors}
+    if {device.type for device in devices} != {DEVICE} or len(devices) > 1:
+        return f"takes tensors of one {DEVICE} device only"
     types = {_computed(tensor.dtype) for tensor in tensors}
     if types not in ({torch.float32}, {torch.float64}):
         return f"takes tensors that are all float32 or all float64, found {sorted(map(str, types))}"
     if not all(tensor.numel() for tensor in tensors):
         return "takes no empty tensors"
-    if primitive == "memory_recurrence":
-        return _too_large(tensors[1], tensors[2:-3:2])
-    return None
+    if primitive == "memory_recurrence" and (reason := _too_large(tensors[1], tensors[2:-3:2])):
+        return reason
+    return _failure(*devices)
 
 
 def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
@@ -204,6 +205,18 @@ def _reference(activation: str, *parts: Tensor) -> Tensor:
     inputs, recurrent, keep, gain, initial, *layers = parts
     layers = list(zip(layers[::2], layers[1::2]))
     return reference.memory_recurrence(inputs, recurrent, layers, keep, gain, initial, activation)
+
+
+@cache
+def _failure(device: torch.device) -> str | None:
+    """Why kernels cannot be launched, if so: no C compiler, or a GPU that Triton does not know."""
+    one = torch.ones(1, 1, 1)
+    try:
+        one = one.to(device)
+        filter_dense(one, one[0, 0], one[0])
+    except Exception as error:
+        return f"cannot launch its kernels here ({error})"
+    return None
 
 
 def _packed(layers: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
