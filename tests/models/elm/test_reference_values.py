@@ -25,6 +25,7 @@ CONTINUOUS = [
     for kind in kinds
 ]
 PUBLISHED = [f"pretrained/num_memory_{size}" for size in (1, 15, 100)]
+WITH_RECORDS = [name for name in SPIKING + CONTINUOUS + PUBLISHED if "random" not in name]
 every_backend = pytest.mark.parametrize("backend", ["reference", "numba", "auto"])
 
 
@@ -58,32 +59,19 @@ def test_outputs(reference, name, backend):
 
 
 @every_backend
-@pytest.mark.parametrize("name", [name for name in SPIKING + CONTINUOUS if "random" not in name])
-def test_neuronio_outputs_and_records_of_any_input(reference, name, backend):
+@pytest.mark.parametrize("name", WITH_RECORDS)
+def test_neuronio_outputs_and_records(reference, name, backend):
     case = Case(reference, name, backend)
     with torch.no_grad():
         evaluated = case.neuron.neuronio_eval_forward(case.inputs)
         outputs, dendrite, memory = case.neuron.neuronio_viz_forward(case.inputs)
     assert torch.equal(outputs, evaluated) == bool(case.expected["viz_out_equals_eval"])
     _assert_close(evaluated, case.expected["neuronio_eval_forward"])
-    _assert_close(memory, case.expected["viz_memory"])
+    _assert_close(memory, case.expected["viz_memory"], relative=2e-6)  # up to 8
     if "viz_first_state" in case.expected:
         _assert_close(dendrite, case.expected["viz_first_state"])
     else:
         _assert_synapses(dendrite, case)
-
-
-@every_backend
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_neuronio_outputs_and_records_of_published_neurons(reference, name, backend):
-    case = Case(reference, name, backend)
-    with torch.no_grad():
-        outputs, synapses, memory = case.neuron.neuronio_viz_forward(case.inputs)
-    probability, millivolt = case.expected["neuronio_eval_forward"].unbind(-1)
-    _assert_close(outputs[..., 0], probability)
-    _assert_close(outputs[..., 1] * 0.1, millivolt * 0.1)
-    _assert_close(memory, case.expected["viz_memory"])
-    _assert_synapses(synapses, case)
 
 
 @every_backend
@@ -134,8 +122,8 @@ def _tensors(file: Path) -> dict[str, Tensor]:
         return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
 
-def _assert_close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+def _assert_close(found: Tensor, expected: Tensor, relative: float = 0.0) -> None:
+    torch.testing.assert_close(found, expected, rtol=relative, atol=1e-5)
 
 
 def _assert_synapses(record: Tensor, case: Case) -> None:
