@@ -13,6 +13,8 @@ def transformed(*tensors: Tensor) -> str | None:
     """What PyTorch does to these tensors that only the reference takes part in, if anything."""
     if torch._C._are_functorch_transforms_active():
         return "cannot be transformed by torch.func"
+    if torch.jit.is_tracing():
+        return "cannot be traced"
     if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
         return "has no forward-mode derivative"
     return None

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.nn import Parameter
 
 from utils.models.elm.recurrence import numba_filters, numba_memory, reference
 from utils.models.elm.recurrence.events import Events
@@ -27,6 +28,8 @@ def why_not(primitive: str, *tensors: Tensor) -> str | None:
     """Why this backend cannot compute ``primitive`` for these tensors; None if it can."""
     if any(tensor.device.type != "cpu" for tensor in tensors):
         return "runs on CPUs only"
+    if any(type(tensor) not in (Tensor, Parameter) for tensor in tensors):
+        return "takes no subclasses of tensors"
     types = {tensor.dtype for tensor in tensors}
     if types not in ({torch.float32}, {torch.float64}):
         return f"takes tensors that are all float32 or all float64, found {sorted(map(str, types))}"
