@@ -190,19 +190,6 @@ def test_nan_stays_in_its_sample(random):
     assert not memory[1].isnan().any()
 
 
-def test_half_precision_of_autocast_is_computed_in_single(random):
-    arguments = [part.bfloat16() for part in network(random, 5, 6, 1, FLOAT)]
-    assert "float32" in triton_backend.why_not("filter_dense", *arguments)
-    with torch.autocast(DEVICE, torch.bfloat16):
-        assert triton_backend.why_not("filter_dense", *arguments) is None
-        found = with_gradients(recurrence(triton_backend), arguments)
-    expected = with_gradients(recurrence(reference), [part.float() for part in arguments])
-    assert found[0].dtype == FLOAT
-    assert_close(found[0], expected[0])
-    for values, wanted in zip(found[1:], expected[1:]):
-        assert_close(values, wanted.bfloat16(), rtol=0.02, atol=1e-4)
-
-
 def test_what_is_left_to_the_reference(random):
     inputs, recurrent, keep, gain, initial, *layers = network(random, 5, 6, 2)
 

@@ -16,6 +16,7 @@ from torch.autograd import Function
 from utils.models.elm.recurrence import reference
 from utils.models.elm.recurrence.fallback import differentiable_gradients, transformed
 from utils.models.elm.recurrence.reference import ACTIVATIONS, TANH_SCALE, TANH_SLOPE, Layers
+from utils.models.elm.recurrence.weight_gradients import weight_gradients
 
 
 def can(*tensors: Tensor) -> bool:
@@ -102,19 +103,8 @@ def _gradients(
         frames.append((adjoint, *reversed(signals)))
     adjoint, *signals = (torch.stack(values[::-1]) for values in zip(*frames))
     before = torch.cat([initial[None], memory[:-1]])
-    of_layers = [
-        found
-        for signal, sums in zip(signals[1:], hidden)
-        for found in (_summed_products(signal, ACTIVATIONS[activation](sums)), signal.sum((0, 1)))
-    ]
-    return [
-        signals[0].transpose(0, 1),
-        _summed_products(signals[0], before),
-        (adjoint * before).sum((0, 1)),
-        TANH_SCALE * (adjoint * tanh).sum((0, 1)),
-        carry,
-        *of_layers,
-    ]
+    of_weights = weight_gradients(activation, before, tanh, hidden, adjoint, signals)
+    return [signals[0].transpose(0, 1), *of_weights[:3], carry, *of_weights[3:]]
 
 
 def _time_first(values: Tensor) -> Tensor:
@@ -128,8 +118,3 @@ def _slope_of_silu(sums: Tensor) -> Tensor:
 
 
 SLOPES = {"relu": lambda sums: (sums > 0).to(sums.dtype), "silu": _slope_of_silu}
-
-
-def _summed_products(left: Tensor, right: Tensor) -> Tensor:
-    """(time, batch, i) and (time, batch, j) -> (i, j)."""
-    return left.flatten(0, 1).mT @ right.flatten(0, 1)

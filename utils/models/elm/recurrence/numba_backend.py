@@ -20,6 +20,7 @@ from utils.models.elm.recurrence.events import Events
 from utils.models.elm.recurrence.fallback import differentiable_gradients
 from utils.models.elm.recurrence.reference import ACTIVATIONS, TANH_SCALE, TANH_SLOPE, Layers
 from utils.models.elm.recurrence.threads import over_threads
+from utils.models.elm.recurrence.weight_gradients import summed_products
 
 Grads = tuple[Tensor | None, ...]
 
@@ -268,21 +269,16 @@ def _memory_gradients(
     of_layers = [
         found
         for signal, units in zip(grad_products[1:], active)
-        for found in (_summed_products(signal, units), signal.sum((0, 1)))
+        for found in (summed_products(signal, units), signal.sum((0, 1)))
     ]
     return [
         grad_products[0],
-        _summed_products(grad_products[0], before),
+        summed_products(grad_products[0], before),
         grad_keep.sum(0),
         TANH_SCALE * grad_gain.sum(0),
         grad_initial,
         *of_layers,
     ]
-
-
-def _summed_products(left: Tensor, right: Tensor) -> Tensor:
-    """(batch, time, i) and (batch, time, j) -> (i, j)."""
-    return left.flatten(0, 1).mT @ right.flatten(0, 1)
 
 
 def _padded(matrices: Sequence[Tensor]) -> Tensor:

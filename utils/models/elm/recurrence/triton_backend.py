@@ -18,7 +18,8 @@ from torch.autograd import Function
 from utils.models.elm.recurrence import reference, triton_kernels
 from utils.models.elm.recurrence.events import Events
 from utils.models.elm.recurrence.fallback import differentiable_gradients
-from utils.models.elm.recurrence.reference import ACTIVATIONS, TANH_SCALE, TANH_SLOPE, Layers
+from utils.models.elm.recurrence.reference import TANH_SCALE, TANH_SLOPE, Layers
+from utils.models.elm.recurrence.weight_gradients import weight_gradients
 
 DEVICE = "cpu" if triton.knobs.runtime.interpret else "cuda"
 FRAMES, CHANNELS = 64, 16  # that a program filters at once
@@ -32,7 +33,7 @@ def why_not(primitive: str, *tensors: Tensor) -> str | None:
     devices = {tensor.device for tensor in tensors}
     if {device.type for device in devices} != {DEVICE} or len(devices) > 1:
         return f"takes tensors of one {DEVICE} device only"
-    types = {_computed(tensor.dtype) for tensor in tensors}
+    types = {tensor.dtype for tensor in tensors}
     if types not in ({torch.float32}, {torch.float64}):
         return f"takes tensors that are all float32 or all float64, found {sorted(map(str, types))}"
     if not all(tensor.numel() for tensor in tensors):
@@ -44,12 +45,12 @@ def why_not(primitive: str, *tensors: Tensor) -> str | None:
 
 def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
     """See :func:`utils.models.elm.recurrence.reference.filter_dense`."""
-    return _Filter.apply(*map(_cast, (drive, kappa, initial)), False)
+    return _Filter.apply(drive, kappa, initial, False)
 
 
 def filter_events(events: Events, weights: Tensor, kappa: Tensor, initial: Tensor) -> Tensor:
     """See :func:`utils.models.elm.recurrence.reference.filter_events`."""
-    return filter_dense(reference.sum_events(events, _cast(weights)), kappa, initial)
+    return filter_dense(reference.sum_events(events, weights), kappa, initial)
 
 
 def memory_recurrence(
@@ -63,7 +64,6 @@ def memory_recurrence(
 ) -> Tensor:
     """See :func:`utils.models.elm.recurrence.reference.memory_recurrence`."""
     parts = inputs, recurrent, keep, gain, initial, *(part for layer in layers for part in layer)
-    parts = tuple(map(_cast, parts))
     if torch.is_grad_enabled() and any(part.requires_grad for part in parts):
         return _Memory.apply(activation, *parts)
     return _run(activation, parts, kept=False)[0]
@@ -118,8 +118,7 @@ class _Memory(Function):
         if torch.is_grad_enabled():  # this gradient will be differentiated
             again = partial(_reference, ctx.activation)
             return None, *differentiable_gradients(again, parts, grad)
-        with torch.autocast(DEVICE, enabled=False):
-            return None, *_gradients(ctx.activation, parts, memory, tanh, hidden, grad)
+        return None, *_gradients(ctx.activation, parts, memory, tanh, hidden, grad)
 
 
 def _run(
@@ -185,20 +184,9 @@ def _gradients(
             **_settings(activation, recurrent, depth),
         )
     before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
-    signals = [*grad_hidden[1:], adjoint * gain * TANH_SLOPE * (1 - tanh.square())]
-    of_layers = [
-        found
-        for signal, units in zip(signals, ACTIVATIONS[activation](hidden))
-        for found in (_summed_products(signal, units), signal.sum((0, 1)))
-    ]
-    return [
-        grad_hidden[0],
-        _summed_products(grad_hidden[0], before),
-        (adjoint * before).sum((0, 1)),
-        TANH_SCALE * (adjoint * tanh).sum((0, 1)),
-        grad_initial,
-        *of_layers,
-    ]
+    signals = [*grad_hidden, adjoint * gain * TANH_SLOPE * (1 - tanh.square())][: depth + 1]
+    of_weights = weight_gradients(activation, before, tanh, hidden, adjoint, signals)
+    return [grad_hidden[0], *of_weights[:3], grad_initial, *of_weights[3:]]
 
 
 def _reference(activation: str, *parts: Tensor) -> Tensor:
@@ -262,18 +250,3 @@ def _too_large(recurrent: Tensor, weights: Sequence[Tensor]) -> str | None:
         sizes = f"{recurrent.shape[1]} memory and {n_hidden} hidden units"
         return f"has no room for {sizes} in {recurrent.dtype}"
     return None
-
-
-def _summed_products(left: Tensor, right: Tensor) -> Tensor:
-    """(batch, time, i) and (batch, time, j) -> (i, j)."""
-    return left.flatten(0, 1).mT @ right.flatten(0, 1)
-
-
-def _cast(tensor: Tensor) -> Tensor:
-    return tensor.to(_computed(tensor.dtype))
-
-
-def _computed(dtype: torch.dtype) -> torch.dtype:
-    """Type to compute in: the recurrence loses too much in half precision, as autocast gives."""
-    half = dtype in (torch.float16, torch.bfloat16)
-    return torch.float32 if half and torch.is_autocast_enabled(DEVICE) else dtype
