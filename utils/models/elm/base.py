@@ -24,7 +24,7 @@ from utils.models.elm.timescales import bounded_tau, decay, finite_proto_tau, in
 
 NEURONIO_SOMA_SCALE = 0.1  # of the training targets, (voltage + 67.7 mV) * 0.1
 MODULES = {"relu": nn.ReLU, "silu": nn.SiLU}
-FEW_SYNAPSES = 4  # per branch, up to which dense inputs are taken synapse by synapse
+LARGEST_TABLE = 2**24  # weights of all inputs to all branches, 64 MB
 
 
 class ELMState(NamedTuple):
@@ -289,17 +289,15 @@ class ELM(nn.Module, ABC):
         )
 
     def _has_table(self, inputs: Tensor | Events) -> bool:
-        """Whether a product with the table (input, branch) of all weights is the shorter way.
+        """Whether branches are a product with the table (input, branch) of all weights.
 
-        Without it the inputs of all synapses are laid out in time, and kept for the gradient.
+        Else the inputs of all synapses are laid out in time, and kept for the gradient.
         """
-        if isinstance(inputs, Events):  # never made dense for fewer branches than inputs
-            frames = inputs.ptr.shape[0] * (inputs.ptr.shape[1] - 1)
-            return self.num_branch < self.num_input and self.num_branch <= frames
-        if self.input_to_synapse_routing is None:
+        if self.num_input * self.num_branch > LARGEST_TABLE:
             return False
-        few = self.num_synapse_per_branch <= FEW_SYNAPSES and self.num_synapse <= self.num_input
-        return not few
+        if self.input_to_synapse_routing is None:  # branches are sums of neighbouring inputs
+            return isinstance(inputs, Events) and self.num_branch < self.num_input
+        return True
 
     def _weights_to_branches(self) -> Tensor:
         """(input, branch): all synapses of a branch from the same input are one."""

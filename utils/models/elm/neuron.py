@@ -100,7 +100,7 @@ class ELMv1(ELM):
         check_choices((True, False), learn_synapse_tau=learn_synapse_tau)
         self.tau_s_value, self.learn_synapse_tau = tau_s_value, learn_synapse_tau
         self._hold("tau_s", torch.full((self.num_synapse,), float(tau_s_value)), learn_synapse_tau)
-        self._tau_s_seen = (-1, True)  # version of the tensor, and whether branches share it
+        self._tau_s_seen = None  # tensor, its version, and whether branches share it
 
     @property
     def kappa_s(self) -> Tensor:
@@ -118,11 +118,21 @@ class ELMv1(ELM):
     def _branches_share_tau(self) -> bool:
         if self.learn_synapse_tau:
             return False
-        version = self.tau_s._version  # a loaded tensor is compared once, not in every step
-        if self._tau_s_seen[0] != version:
-            by_branch = self.tau_s.unflatten(0, (self.num_branch, -1))
-            self._tau_s_seen = (version, bool((by_branch == by_branch[:, :1]).all()))
-        return self._tau_s_seen[1]
+        tau, seen = self.tau_s, self._tau_s_seen
+        if tau.is_cpu or tau.is_inference():
+            return self._same_in_branches(tau)
+        # to look again in every step would stop a GPU; what changes a tensor raises its version
+        if seen is None or seen[0] is not tau or seen[1] != tau._version:
+            self._tau_s_seen = seen = (tau, tau._version, self._same_in_branches(tau))
+        return seen[2]
+
+    def _same_in_branches(self, tau: Tensor) -> bool:
+        by_branch = tau.unflatten(0, (self.num_branch, -1))
+        return torch.equal(by_branch, by_branch[:, :1].expand_as(by_branch))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Copies look for themselves: the versions of their tensors start anew."""
+        return super().__getstate__() | {"_tau_s_seen": None}
 
     def _branches(self, inputs: Tensor | Events, initial: Tensor) -> tuple[Tensor, Tensor]:
         if self._branches_share_tau():

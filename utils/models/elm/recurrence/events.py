@@ -12,6 +12,7 @@ from utils.models.elm.recurrence.numba_filters import find_events
 from utils.models.elm.recurrence.threads import over_threads
 
 BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
+INTEGERS = set(BITS.values())  # PyTorch computes little with the unsigned ones
 
 
 class Events(NamedTuple):
@@ -29,22 +30,27 @@ class Events(NamedTuple):
         return torch.arange(len(row), device=row.device) + first[row], row
 
     def dense(self, num_input: int) -> Tensor:
-        """(batch, time, input) float32; events of one input in one frame add up."""
+        """(batch, time, input), in the type of ``val`` or float32 where that holds integers;
+        events of one input in one frame add up."""
         batch, time = self.ptr.shape[0], self.ptr.shape[1] - 1
         place, row = self.rows()
-        values = torch.ones(len(place)) if self.val is None else self.val[place].float()
-        flat = torch.zeros(batch * time * num_input, device=self.idx.device)
-        flat.index_add_(0, row * num_input + self.idx[place], values.to(flat.device))
+        ones = torch.ones(len(place), device=self.idx.device)
+        values = ones if self.val is None else self.val[place]
+        values = values if values.is_floating_point() else values.float()
+        flat = values.new_zeros(batch * time * num_input)
+        flat.index_add_(0, row * num_input + self.idx[place], values)
         return flat.view(batch, time, num_input)
 
     def check(self, num_input: int) -> None:
         """Raise ValueError unless the three lists belong together; values are read on CPUs only."""
         idx, ptr, val = self
-        if idx.ndim != 1 or idx.is_floating_point():
-            raise ValueError(f"idx must be integers (event,), found {idx.dtype} {tuple(idx.shape)}")
-        if ptr.ndim != 2 or ptr.shape[1] < 2 or ptr.is_floating_point():
+        if idx.ndim != 1 or idx.dtype not in INTEGERS:
             raise ValueError(
-                "ptr must be integers (batch, time + 1) with time >= 1, found "
+                f"idx must be signed integers (event,), found {idx.dtype} {tuple(idx.shape)}"
+            )
+        if ptr.ndim != 2 or ptr.shape[1] < 2 or ptr.dtype not in INTEGERS:
+            raise ValueError(
+                "ptr must be signed integers (batch, time + 1) with time >= 1, found "
                 f"{ptr.dtype} {tuple(ptr.shape)}"
             )
         if val is not None and val.shape != idx.shape:
@@ -70,19 +76,15 @@ def events_from_dense(X: Tensor, densest: float = 1.0) -> Events | None:
 
     One pass over X, of any number type, which ends early where there is too much.
     """
+    if X.device.type != "cpu":
+        events = events_from_dense(X.cpu(), densest)
+        return events and Events(*(part.to(X.device) for part in events))
     batch, time, _ = X.shape
-    if X.device.type == "cpu":
-        rows = X.detach().contiguous().view(BITS[X.element_size()]).flatten(0, 1).numpy()
-        found = over_threads(find_events, len(rows), rows, int(densest * rows.size))
-        counts, idx, val = (torch.from_numpy(np.concatenate(part)) for part in zip(*found))
-        if len(counts) < len(rows) or len(idx) > densest * rows.size:
-            return None
-        val = val.view(X.dtype)
-    else:
-        places = X.nonzero()
-        if len(places) > densest * X.numel():
-            return None
-        counts = torch.bincount(places[:, 0] * time + places[:, 1], minlength=batch * time)
-        idx, val = places[:, 2], X.detach()[places.unbind(1)]
+    rows = X.detach().contiguous().view(BITS[X.element_size()]).flatten(0, 1).numpy()
+    found = over_threads(find_events, len(rows), rows, int(densest * rows.size))
+    counts, idx, val = (torch.from_numpy(np.concatenate(part)) for part in zip(*found))
+    if len(counts) < len(rows) or len(idx) > densest * rows.size:
+        return None
     ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    return Events(idx, ends.as_strided((batch, time + 1), (time, 1)), val)
+    ptr = ends.as_strided((batch, time + 1), (time, 1))
+    return Events(idx, ptr, val.view(X.dtype))
