@@ -1,0 +1,128 @@
+"""Compiled kernels on several threads: same results, and no harm from forks and company."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+from torch.utils.data import DataLoader, Dataset
+
+from utils.models.elm import ELMv1
+from utils.models.elm.recurrence import filter_dense, threads
+from utils.models.elm.recurrence.threads import kernel, over_threads
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def train() -> Callable[[], list[Tensor]]:
+    """Output and gradients of a neuron with spikes."""
+    torch.manual_seed(0)
+    sizes = {"num_input": 100, "num_output": 2, "num_memory": 9}
+    branches = {"num_branch": 5, "num_synapse_per_branch": 20}
+    neuron = ELMv1(**sizes, **branches, input_to_synapse_routing="random_routing")
+    spikes = (torch.rand(7, 40, 100) < 0.02).to(torch.int8)
+
+    def step() -> list[Tensor]:
+        output = neuron(spikes)
+        return [output, *torch.autograd.grad(output.square().sum(), list(neuron.parameters()))]
+
+    return step
+
+
+def filtered() -> Tensor:
+    torch.manual_seed(0)
+    return filter_dense(torch.randn(6, 30, 3), torch.rand(3), torch.randn(6, 3), "numba")
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+@pytest.mark.parametrize("n", [0, 1, 2, 9])
+def test_ranges_make_up_the_whole_in_order(n_threads, n, set_threads):
+    set_threads(n_threads)
+    ranges = over_threads(lambda first, last, name: list(range(first, last)), n, "x")
+    assert [i for found in ranges for i in found] == list(range(n))
+    assert len(ranges) == max(1, min(n, n_threads))
+
+
+def test_any_number_of_threads_gives_the_same_bits(train, set_threads):
+    # products of matrices are PyTorch's: small ones, which it computes on one thread
+    set_threads(1)
+    expected = train()
+    for n_threads in (2, 3, 8):
+        set_threads(n_threads)
+        assert_close(train(), expected, rtol=0, atol=0)
+
+
+def test_several_threads_at_once(train, set_threads):
+    set_threads(2)
+    expected = train()
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: train(), range(16)):
+            assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_calls_from_within_a_kernel_thread(set_threads):
+    set_threads(2)
+    expected = filtered()
+    found = over_threads(lambda first, last: filtered(), 2)
+    assert_close(found, [expected, expected], rtol=0, atol=0)
+
+
+def test_an_error_in_a_thread_is_raised_and_the_next_call_works(set_threads):
+    set_threads(2)
+
+    def fail(first: int, last: int) -> None:
+        if first:
+            raise ValueError("second half")
+
+    with pytest.raises(ValueError, match="second half"):
+        over_threads(fail, 2)
+    assert over_threads(lambda first, last: first, 2) == [0, 1]
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_after_a_fork(set_threads):
+    set_threads(2)
+    expected = filtered()
+    assert threads._pools
+    with multiprocessing.get_context("fork").Pool(1) as child:
+        found = child.apply_async(filtered).get(timeout=60)
+    assert_close(found, expected, rtol=0, atol=0)
+
+
+class Filtered(Dataset):
+    """A data set that filters in its workers."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, item: int) -> Tensor:
+        return filtered()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="workers are not forked")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_in_the_workers_of_a_loader(set_threads):
+    set_threads(2)
+    expected = filtered()
+    for found in DataLoader(Filtered(), batch_size=None, num_workers=2, timeout=60):
+        assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_no_place_for_machine_code_is_no_error():
+    source = "def double(first, last):\n    return 2 * last"  # of no file
+    scope: dict[str, Callable] = {}
+    exec(source, scope)
+    assert over_threads(kernel(scope["double"]), 1) == [2]
