@@ -208,7 +208,8 @@ def plot_memory_dynamics(table: pd.DataFrame, unit: str = "ms") -> Figure:
         ax.set_xlabel("epoch")
         _count_in_ones(ax.xaxis)
     for ax, least in ((activity, 1e-3), (saturation, 1), (dead, 1)):
-        ax.set_ylim(0, max(1.05 * ax.dataLim.ymax, least))
+        top = max(1.05 * ax.dataLim.ymax, least)
+        ax.set_ylim(-0.03 * top, top)
     handles, labels = taus.get_legend_handles_labels()
     figure.legend(handles, [f"{x} of the units" for x in labels], loc="outside upper left", ncols=3)
     return figure

@@ -38,9 +38,12 @@ class Watched(NamedTuple):
 
         The updates are what the memory holds beyond what it kept, from the second frame on.
         """
-        memory = self.trace.memory.double()
-        update = memory[:, 1:] - self.neuron.kappa_m * memory[:, :-1]
-        tanh = update / (self.neuron.gain * TANH_SCALE)
+        memory, kappa, gain = (
+            values.cpu().double()  # not all devices have doubles
+            for values in (self.trace.memory, self.neuron.kappa_m, self.neuron.gain)
+        )
+        update = memory[:, 1:] - kappa * memory[:, :-1]
+        tanh = update / (gain * TANH_SCALE)
         return (tanh.abs() > SATURATED).double().mean(dim=(0, 1))
 
 
