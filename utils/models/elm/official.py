@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import json
-import pickle
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ from utils.models.elm.neuron import ELMv1, ELMv2
 
 VERSIONS = {"tau_s": ELMv1, "tau_b": ELMv2}  # by a tensor that only this version has
 CONFIG_FILE = "model_config.json"
-TENSORS = {"_proto_w_s", "_proto_tau_m", "input_to_synapse_indices", "valid_indices_mask"}
+TENSORS = {  # dimensions of those that tell the sizes
+    "_proto_w_s": 1,
+    "_proto_tau_m": 1,
+    "input_to_synapse_indices": 1,
+    "valid_indices_mask": 1,
+    "mlp.network.0.weight": 2,
+    "w_y.weight": 2,
+}
 
 
 class CheckpointError(ValueError):
@@ -56,12 +64,8 @@ def load_official_checkpoint(
     """
     path = _checkpoint_file(Path(path))
     tensors = _read_tensors(path)
-    version = next((VERSIONS[name] for name in VERSIONS if name in tensors), None)
-    if version is None or not tensors.keys() >= TENSORS:
-        raise CheckpointError(
-            f"{path} is no ELM neuron: expected {', '.join(sorted(TENSORS))} and tau_s or tau_b, "
-            f"found {', '.join(tensors) or 'nothing'}"
-        )
+    _check_tensors(path, tensors)
+    version = next(VERSIONS[name] for name in VERSIONS if name in tensors)
     source, arguments = _read_config(path, config)
     neuron = _build(version, arguments, tensors, source, backend)
     _load(neuron, tensors, path, source)
@@ -82,19 +86,49 @@ def _checkpoint_file(path: Path) -> Path:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"{path} cannot be read: it is damaged, or holds more than tensors ({reason})"
-        ) from None
-    if not isinstance(content, Mapping) or not all(
-        isinstance(value, Tensor) for value in content.values()
-    ):
+        with warnings.catch_warnings():  # what PyTorch warns of is refused here or there
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file can raise any
+        raise CheckpointError(f"{path} cannot be read: {_reason(error)}") from None
+    if not isinstance(content, Mapping):
         raise CheckpointError(
             f"{path}: expected a state dict (tensors by name), found {type(content).__name__}"
         )
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"{path}: expected a state dict (tensors by name), found "
+                f"{type(value).__name__} under {name!r}"
+            )
+        if value.layout is not torch.strided or value.is_complex() or value.isnan().any():
+            raise CheckpointError(
+                f"{path}: {name} must hold real numbers without gaps, found {value.dtype}, "
+                f"{value.layout}, {int(value.isnan().sum())} NaN"
+            )
     return dict(content)
+
+
+def _check_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Those that tell what neuron it is must be there."""
+    found = f"the file holds {', '.join(tensors) or 'nothing'}"
+    if not tensors.keys() & VERSIONS.keys():
+        raise CheckpointError(f"{path} is no ELM neuron: expected tau_s or tau_b; {found}")
+    for name, n in TENSORS.items():
+        if name not in tensors or tensors[name].ndim != n:
+            raise CheckpointError(
+                f"{path} is no ELM neuron: expected {name} of {n} dimensions, found "
+                f"{_shape(tensors.get(name))}; {found}"
+            )
+
+
+def _reason(error: Exception) -> str:
+    """Why a file is not read, without PyTorch's advice to read it unsafely."""
+    if named := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it holds more than tensors, namely {named[1]}, which is not executed"
+    if "TorchScript" in str(error):
+        return "it is a TorchScript archive; save the state_dict() of its module instead"
+    return "it is damaged, or no file of tensors"
 
 
 def _read_config(
@@ -145,20 +179,15 @@ def _build(
 
 def _sizes(tensors: dict[str, Tensor]) -> dict[str, int]:
     """What the shapes of the tensors tell."""
-    layers = sorted(name for name in tensors if name.startswith("mlp.") and name.endswith("weight"))
-    try:
-        num_output, num_memory = tensors["w_y.weight"].shape
-        hidden, width = tensors[layers[0]].shape
-    except (KeyError, IndexError, ValueError) as error:
-        raise CheckpointError(
-            f"no ELM neuron: weights of mlp or w_y are missing ({error})"
-        ) from None
-    num_branch, n_synapses = width - num_memory, len(tensors["_proto_w_s"])
+    layers = [name for name in tensors if name.startswith("mlp.") and name.endswith("weight")]
+    num_output, num_memory = tensors["w_y.weight"].shape
+    hidden, width = tensors["mlp.network.0.weight"].shape
+    num_branch = width - num_memory
     return {
         "num_output": num_output,
         "num_memory": num_memory,
         "num_branch": num_branch,
-        "num_synapse_per_branch": n_synapses // max(num_branch, 1),
+        "num_synapse_per_branch": len(tensors["_proto_w_s"]) // max(num_branch, 1),
         "mlp_num_layers": len(layers) - 1,
         "mlp_hidden_size": hidden,
     }
@@ -174,13 +203,13 @@ def _load(neuron: ELM, tensors: dict[str, Tensor], path: Path, source: str) -> N
     if faults:
         raise CheckpointError(f"{path} does not fit {source}: {'; '.join(sorted(faults))}")
     index = tensors["input_to_synapse_indices"]
-    if len(index) and not 0 <= int(index.min()) <= int(index.max()) < neuron.num_input:
+    if not ((index == index.long()) & (index >= 0) & (index < neuron.num_input)).all():
         raise CheckpointError(
-            f"{path}: input_to_synapse_indices must lie between 0 and num_input - 1 = "
-            f"{neuron.num_input - 1}, found {int(index.min())} to {int(index.max())}"
+            f"{path}: input_to_synapse_indices must be whole numbers between 0 and num_input - 1 = "
+            f"{neuron.num_input - 1}, found {index.min().item()} to {index.max().item()}"
         )
     neuron.load_state_dict(tensors)
 
 
-def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
-    return None if tensor is None else tuple(tensor.shape)
+def _shape(tensor: Tensor | None) -> str:
+    return "nothing" if tensor is None else str(tuple(tensor.shape))
