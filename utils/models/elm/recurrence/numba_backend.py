@@ -51,8 +51,8 @@ def filter_events(events: Events, weights: Tensor, kappa: Tensor, initial: Tenso
 
     Raises
     ------
-    IndexError
-        An event of an input that does not exist.
+    ValueError
+        An event of an input, or of a place in the list, that does not exist.
     """
     return _FilterEvents.apply(events, weights, kappa, initial)
 
@@ -110,7 +110,11 @@ class _FilterEvents(Function):
         batch, n_frames = events.ptr.shape[0], events.ptr.shape[1] - 1
         filtered = weights.new_empty(batch, n_frames, weights.shape[1])
         arrays = _arrays(*_typed(events, weights), weights, kappa, initial, filtered)
-        over_threads(numba_filters.events_forward, batch, *arrays)
+        try:
+            over_threads(numba_filters.events_forward, batch, *arrays)
+        except IndexError:
+            events.check(len(weights))
+            raise
         ctx.events = events
         ctx.save_for_backward(filtered, weights, kappa, initial)
         return filtered

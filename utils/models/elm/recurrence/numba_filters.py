@@ -77,7 +77,7 @@ def filter_backward(
 def events_forward(first, last, idx, ptr, val, weights, kappa, initial, filtered):
     """As :func:`filter_forward`, the drive being the weights (input, channel) of all events.
 
-    ``val`` is empty where all values are 1. Raises IndexError for an event that is nowhere.
+    ``val`` is empty where all values are 1. Raises IndexError before it reads beyond an array.
     """
     n_channels = weights.shape[1]
     for b in range(first, last):
@@ -86,12 +86,12 @@ def events_forward(first, last, idx, ptr, val, weights, kappa, initial, filtered
             now = filtered[b, t]
             for c in range(n_channels):
                 now[c] = kappa[c] * before[c]
-            if ptr[b, t] < ptr[b, t + 1] and (ptr[b, t] < 0 or ptr[b, t + 1] > len(idx)):
-                raise IndexError("ptr points outside of the list of events")
+            if ptr[b, t] < 0 or ptr[b, t + 1] > len(idx):
+                raise IndexError("ptr")
             for e in range(ptr[b, t], ptr[b, t + 1]):
                 i = idx[e]
                 if i < 0 or i >= len(weights):
-                    raise IndexError("idx holds " + str(i) + ", which is no input")
+                    raise IndexError("idx")
                 if len(val):
                     for c in range(n_channels):
                         now[c] += val[e] * weights[i, c]

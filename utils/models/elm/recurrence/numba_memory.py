@@ -44,7 +44,7 @@ def memory_forward(
                 if layer == 0:
                     _load(inputs[:, t], start, n, units)
                 else:
-                    units[:] = biases[layer]
+                    _fill(biases[layer], units)
                 _add_product(source, weights[layer], widths[layer], widths[layer + 1], units)
                 if layer < n_products - 1:
                     if recording and silu:
@@ -125,6 +125,13 @@ def _load(source, start, n, block):
             block[s, j] = source[start + s, j]
         for j in range(source.shape[1], block.shape[1]):
             block[s, j] = 0
+
+
+@kernel
+def _fill(row, block):
+    for s in range(len(block)):
+        for j in range(len(row)):
+            block[s, j] = row[j]
 
 
 @kernel
