@@ -30,6 +30,7 @@ FORECASTERS: dict[str, str | type[Forecaster]] = {
     "population_network": "utils.models.forecasting.population_network:PopulationNetwork",
     "informer": "utils.models.forecasting.informer:InformerForecaster",
     "autoformer": "utils.models.forecasting.autoformer:AutoformerForecaster",
+    "elm": "utils.models.elm.forecaster:ELMForecaster",
 }
 
 
