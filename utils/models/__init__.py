@@ -1,1 +1,4 @@
-"""Model families. A family sees arrays and windows, never sessions, and never another family."""
+"""Model families. A family sees arrays and windows, never sessions, and never another family.
+
+``folders`` is shared: how a trained model is kept.
+"""
