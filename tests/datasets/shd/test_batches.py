@@ -97,6 +97,13 @@ def test_counts_equal_a_plain_histogram(folder):
         assert np.array_equal(dense[record], expected)
 
 
+def test_totals_are_the_counts_of_all_bins(folder):
+    binned = bin_digits(read_shd(folder / TEST_FILE), 50)
+    for examples in (torch.arange(len(binned))[:, None], torch.tensor([[0, 1], [3, 3]])):
+        dense = binned.batch(examples).dense()
+        assert torch.equal(binned.totals(examples), dense.sum(dim=1).long())
+
+
 def test_a_record_without_spikes_has_no_events():
     empty = SpokenDigits(
         np.array([0.5]), np.array([9]), np.array([0, 0, 1, 1]), np.arange(3), "unknown"

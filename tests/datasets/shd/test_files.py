@@ -11,7 +11,14 @@ import h5py
 import numpy as np
 import pytest
 
-from utils.datasets.shd import fetch_shd, files, is_published_shd, read_shd, write_shd_like
+from utils.datasets.shd import (
+    fetch_shd,
+    files,
+    is_published_shd,
+    read_shd,
+    shd_or_simulated,
+    write_shd_like,
+)
 from utils.datasets.shd.files import LABELS, TEST_FILE, TIMES, TRAIN_FILE, UNITS
 from utils.paths import data_dir
 
@@ -253,6 +260,15 @@ def test_another_content_is_refused(server, monkeypatch):
     with pytest.raises(ConnectionError, match="has the md5"):
         fetch_shd()
     assert own.is_file()  # is left for the user to look at
+
+
+def test_what_was_downloaded_is_preferred_to_the_simulation(server):
+    folder = shd_or_simulated()
+    assert folder == data_dir() / "shd_simulated"
+    assert read_shd(folder / TEST_FILE).source == "simulated"
+    assert sorted(path.name for path in folder.iterdir()) == [TEST_FILE, TRAIN_FILE]
+    fetch_shd()
+    assert shd_or_simulated() == data_dir() / "shd"
 
 
 def test_other_files_are_not_taken_for_published_ones(simulated):

@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from utils.datasets.shd.batches import SpikeBatch
-from utils.datasets.shd.files import SpokenDigits, fetch_shd, is_published_shd, read_shd
-from utils.datasets.shd.simulation import write_shd_like
+from utils.datasets.shd.files import WORDS, SpokenDigits, fetch_shd, is_published_shd, read_shd
+from utils.datasets.shd.simulation import shd_or_simulated, write_shd_like
 
 if TYPE_CHECKING:
     from utils.datasets.shd.module import SHDAddingDataModule, SHDDataModule
 
 __all__ = [
+    "WORDS",
     "SHDAddingDataModule",
     "SHDDataModule",
     "SpikeBatch",
@@ -17,6 +18,7 @@ __all__ = [
     "fetch_shd",
     "is_published_shd",
     "read_shd",
+    "shd_or_simulated",
     "write_shd_like",
 ]
 

@@ -60,23 +60,28 @@ class BinnedDigits:
         ends = self.events.sum(dim=1).cumsum(0)
         return [0, *ends.tolist()]
 
-    def batch(self, records: Tensor) -> SpikeBatch:
-        """Examples of which each is a sequence of records: their bins follow one another.
+    def targets(self, records: Tensor) -> Tensor:
+        """(example,) class of examples (example, k): of one record its word, of several the sum of
+        the digits that are spoken, in whatever language."""
+        labels = self.labels[records]
+        return labels[:, 0] if records.shape[1] == 1 else (labels % DIGITS).sum(dim=1)
 
-        Parameters
-        ----------
-        records : (batch, k). With k = 1 the label is the record's class, else the sum of the
-            digits that are spoken, in whatever language.
-        """
-        k = records.shape[1]
-        n_bins = k * self.events.shape[1]
+    def totals(self, records: Tensor) -> Tensor:
+        """(example, 700) int64 spikes of each channel in examples (example, k), of all bins."""
+        record = torch.arange(len(self)).repeat_interleave(self.events.sum(dim=1))
+        counts = torch.zeros(len(self) * CHANNELS, dtype=torch.int64)
+        counts.index_add_(0, record * CHANNELS + self.idx, self.val.long())
+        return counts.view(len(self), CHANNELS)[records].sum(dim=1)
+
+    def batch(self, records: Tensor) -> SpikeBatch:
+        """Examples (batch, k), each a sequence of records: their bins follow one another."""
+        n_bins = records.shape[1] * self.events.shape[1]
         ends = self.events[records].flatten().cumsum(0)
         ptr = functional.pad(ends, (1, 0)).unfold(0, n_bins + 1, n_bins).contiguous()
         parts = [slice(self.starts[i], self.starts[i + 1]) for i in records.flatten().tolist()]
         idx = torch.cat([self.idx[part] for part in parts]).long()
         val = torch.cat([self.val[part] for part in parts]).float()
-        labels = self.labels[records]
-        return SpikeBatch(idx, ptr, val, labels[:, 0] if k == 1 else (labels % DIGITS).sum(1))
+        return SpikeBatch(idx, ptr, val, self.targets(records))
 
 
 def bin_edges(bin_ms: float) -> NDArray[np.float64]:

@@ -31,7 +31,10 @@ from utils.paths import data_dir
 logger = logging.getLogger(__name__)
 
 CHANNELS = 700
-CLASSES = 20
+WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"),
+)
 TRAIN_FILE, TEST_FILE = "shd_train.h5", "shd_test.h5"
 SOURCE = "https://zenkelab.org/datasets"
 MD5 = {  # the only sums that are published
@@ -54,7 +57,7 @@ class SpokenDigits:
     times: NDArray[np.floating]  # (spike,) s from the start of the recording, as stored
     units: NDArray[np.uint16]  # (spike,) channel, 0 .. 699
     offsets: NDArray[np.int64]  # (record + 1,)
-    labels: NDArray[np.int64]  # (record,) 0 .. 19
+    labels: NDArray[np.int64]  # (record,) 0 .. 19, places in WORDS
     source: str  # "shd" for the published files, "simulated", else "unknown"
 
     def __len__(self) -> int:
@@ -89,7 +92,7 @@ def read_shd(path: str | Path) -> SpokenDigits:
         simulated = file.attrs.get("source") == "simulated"
     _check_times(path, spikes, offsets)
     _check_range(path, UNITS, channels, CHANNELS, offsets)
-    _check_range(path, LABELS, classes, CLASSES, np.arange(len(classes) + 1))
+    _check_range(path, LABELS, classes, len(WORDS), np.arange(len(classes) + 1))
     return SpokenDigits(
         spikes,
         channels.astype(np.uint16),

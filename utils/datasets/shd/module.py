@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from utils.datasets.shd.batches import DIGITS, BinnedDigits, SpikeBatch, bin_digits
-from utils.datasets.shd.files import CLASSES, TEST_FILE, TRAIN_FILE, read_shd
+from utils.datasets.shd.files import TEST_FILE, TRAIN_FILE, WORDS, read_shd
 from utils.paths import data_dir
 
 PAIR_BLOCK = 8  # batch size of the official SHD-Adding, which its pairs depend on
@@ -43,7 +43,7 @@ class SHDDataModule(lightning.LightningDataModule):
     num_workers : processes that gather batches; what they gather does not depend on it.
     """
 
-    n_classes = CLASSES
+    class_names: tuple[str, ...] = WORDS
 
     def __init__(
         self,
@@ -74,6 +74,11 @@ class SHDDataModule(lightning.LightningDataModule):
                 f"{self.folder / TRAIN_FILE}: {len(self.digits)} records with "
                 f"validation_fraction {validation_fraction} leave nothing to train or to validate"
             )
+
+    @property
+    def n_classes(self) -> int:
+        """20 words, or 19 sums."""
+        return len(self.class_names)
 
     @cached_property
     def test_digits(self) -> BinnedDigits:
@@ -131,7 +136,7 @@ class SHDAddingDataModule(SHDDataModule):
     folder, ... : as of :class:`SHDDataModule`; an example has twice as many bins.
     """
 
-    n_classes = 2 * (DIGITS - 1) + 1
+    class_names = tuple(str(total) for total in range(2 * DIGITS - 1))
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ in total is the same for both, so whoever only counts spikes is right in half of
 
 from __future__ import annotations
 
+import os
 from itertools import combinations
 from pathlib import Path
 
@@ -14,11 +15,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from utils.datasets.shd.files import CHANNELS, CLASSES, LABELS, TEST_FILE, TIMES, TRAIN_FILE, UNITS
+from utils.datasets.shd.files import CHANNELS, LABELS, TEST_FILE, TIMES, TRAIN_FILE, UNITS, WORDS
+from utils.paths import data_dir
 
 SOUNDS, SOUNDS_PER_WORD = 5, 3  # ten triples, one per digit
 BANDS, BAND_WIDTH = 3, 12.0  # of a sound; standard deviation in channels
 SPIKES, NOISE_SPIKES = 240, 60  # per word, on average
+
+
+def shd_or_simulated() -> Path:
+    """The folder ``DATA/shd`` where it holds both files, else one with simulated ones."""
+    folder = data_dir() / "shd"
+    if all((folder / name).is_file() for name in (TRAIN_FILE, TEST_FILE)):
+        return folder
+    return write_shd_like(data_dir() / "shd_simulated")
 
 
 def write_shd_like(
@@ -34,7 +44,7 @@ def write_shd_like(
     rng = np.random.default_rng(seed)
     bands = rng.uniform(0.08, 0.92, (SOUNDS, BANDS)) * CHANNELS
     for name, n_records in ((TRAIN_FILE, n_train), (TEST_FILE, n_test)):
-        labels = rng.permutation(np.arange(n_records) % CLASSES)
+        labels = rng.permutation(np.arange(n_records) % len(WORDS))
         _write(folder / name, [_spoken(bands[_sounds(label)], rng) for label in labels], labels)
     return folder
 
@@ -65,7 +75,8 @@ def _spoken(
 
 
 def _write(path: Path, records: list[tuple[NDArray, NDArray]], labels: NDArray) -> None:
-    with h5py.File(path, "w") as file:
+    part = path.with_suffix(".part")
+    with h5py.File(part, "w") as file:
         file.attrs["source"] = "simulated"
         file[LABELS] = labels.astype(np.uint16)
         for name, lists in zip((TIMES, UNITS), zip(*records)):
@@ -73,3 +84,4 @@ def _write(path: Path, records: list[tuple[NDArray, NDArray]], labels: NDArray) 
             ragged = file.create_dataset(name, len(records), dtype)
             for row, values in enumerate(lists):
                 ragged[row] = values
+    os.replace(part, path)
