@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -220,7 +222,18 @@ class ELM(nn.Module, ABC):
         outputs = _neuronio_outputs(trace.output, y_train_soma_scale)
         return outputs, self._dendrite_record(X, trace), trace.memory
 
+    def save(self, folder: str | Path, **about: Any) -> Path:
+        """Keep the neuron in a folder; :func:`utils.models.elm.load_model` brings it back."""
+        from utils.models.elm.store import save_elm
+
+        return save_elm(self, folder, **about)
+
     # -------------------------------------------------------------------------- what it is made of
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the constructor was given, defaults included."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     @property
     def w_s(self) -> Tensor:
@@ -326,11 +339,14 @@ class ELM(nn.Module, ABC):
         else:
             self.register_buffer(name, values)
 
-    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
+    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: Any) -> None:
         """Published files hold an infinite value for a time constant at its bound."""
-        name = f"{prefix}_proto_tau_m"
-        if name in state:
-            state[name] = finite_proto_tau(state[name])
+        tau, index = f"{prefix}_proto_tau_m", f"{prefix}input_to_synapse_indices"
+        if tau in state:
+            state[tau] = finite_proto_tau(state[tau])
+        if index in state and not _among(state[index], self.num_input):
+            *_, errors = rest
+            errors.append(f"{index} must be whole numbers between 0 and {self.num_input - 1}")
         super()._load_from_state_dict(state, prefix, *rest)
 
     def _check_inputs(self, inputs: Tensor | Events) -> None:
@@ -348,6 +364,11 @@ class ELM(nn.Module, ABC):
             f"{self.num_input} inputs, {self.num_branch} branches of {self.num_synapse_per_branch} "
             f"synapses, {self.num_memory} memory units, {self.num_output} outputs"
         )
+
+
+def _among(index: Tensor, n: int) -> bool:
+    """Whether all are places in a list of ``n``."""
+    return bool(((index >= 0) & (index < n) & (index == index.long())).all())
 
 
 def _checked_state(state: ELMState, rest: ELMState) -> ELMState:

@@ -19,9 +19,14 @@ for NeuronIO. All that is linear in time is computed for all frames at once; see
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from utils.config import ConfigError, near_matches
 from utils.models.elm.arguments import check_choices, check_numbers
 from utils.models.elm.base import ELM, ELMTrace
 from utils.models.elm.recurrence import Events, filter_dense, filter_synapses
@@ -223,3 +228,34 @@ class ELMv2(ELM):
 
     def _dendrite_record(self, X: Tensor, trace: ELMTrace) -> Tensor:
         return trace.branch
+
+
+VERSIONS = {"v1": ELMv1, "v2": ELMv2}
+
+
+def build_neuron(version: str, arguments: Mapping[str, Any]) -> ELMv1 | ELMv2:
+    """A neuron by its version and the names of its arguments, as configurations give them.
+
+    Raises
+    ------
+    ConfigError
+        Unknown version or argument (with near matches), or arguments that make no neuron.
+    """
+    if version not in VERSIONS:
+        raise ConfigError(
+            f"no ELM neuron of version {version!r}{near_matches(str(version), list(VERSIONS))}"
+        )
+    kind = VERSIONS[version]
+    known = list(inspect.signature(kind).parameters)
+    for name in arguments:
+        if name not in known:
+            raise ConfigError(
+                f"{kind.__name__} has no argument '{name}'{near_matches(name, known)}"
+            )
+    missing = [name for name in ("num_input", "num_output") if name not in arguments]
+    if missing:
+        raise ConfigError(f"{kind.__name__} needs {' and '.join(missing)}")
+    try:
+        return kind(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"{kind.__name__}: {error}") from None

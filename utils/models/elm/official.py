@@ -6,7 +6,6 @@ arguments of the neuron in ``model_config.json`` beside it.
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import warnings
@@ -17,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.config import near_matches
+from utils.config import ConfigError
 from utils.models.elm.base import ELM
-from utils.models.elm.neuron import ELMv1, ELMv2
+from utils.models.elm.neuron import ELMv1, ELMv2, build_neuron
 
-VERSIONS = {"tau_s": ELMv1, "tau_b": ELMv2}  # by a tensor that only this version has
+VERSIONS = {"tau_s": "v1", "tau_b": "v2"}  # by a tensor that only this version has
 CONFIG_FILE = "model_config.json"
 TENSORS = {  # dimensions of those that tell the sizes
     "_proto_w_s": 1,
@@ -153,27 +152,21 @@ def _read_config(
 
 
 def _build(
-    version: type[ELM],
+    version: str,
     arguments: dict[str, Any],
     tensors: dict[str, Tensor],
     source: str,
     backend: str,
 ) -> ELM:
     """A neuron of the arguments; sizes that they leave out are those of the tensors."""
-    named = arguments.pop("_class", None)
-    if named is not None and named != version.__name__.removeprefix("ELM"):
+    named = arguments.pop("_class", version)
+    if named != version:
         raise CheckpointError(
-            f"{source}: _class is {named!r}, but the tensors are those of {version.__name__}"
+            f"{source}: _class is {named!r}, but the tensors are those of version {version!r}"
         )
-    known = [name for name in inspect.signature(version).parameters if name != "backend"]
-    for name in arguments:
-        if name not in known:
-            raise CheckpointError(
-                f"{source}: {version.__name__} has no argument '{name}'{near_matches(name, known)}"
-            )
     try:
-        return version(**(_sizes(tensors) | arguments), backend=backend)
-    except (TypeError, ValueError) as error:
+        return build_neuron(version, _sizes(tensors) | arguments | {"backend": backend})
+    except ConfigError as error:
         raise CheckpointError(f"{source}: {error}") from None
 
 
@@ -202,13 +195,10 @@ def _load(neuron: ELM, tensors: dict[str, Tensor], path: Path, source: str) -> N
     ]
     if faults:
         raise CheckpointError(f"{path} does not fit {source}: {'; '.join(sorted(faults))}")
-    index = tensors["input_to_synapse_indices"]
-    if not ((index == index.long()) & (index >= 0) & (index < neuron.num_input)).all():
-        raise CheckpointError(
-            f"{path}: input_to_synapse_indices must be whole numbers between 0 and num_input - 1 = "
-            f"{neuron.num_input - 1}, found {index.min().item()} to {index.max().item()}"
-        )
-    neuron.load_state_dict(tensors)
+    try:
+        neuron.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} does not fit {source}: {error}") from None
 
 
 def _shape(tensor: Tensor | None) -> str:
