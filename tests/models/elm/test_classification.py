@@ -107,7 +107,7 @@ def test_inputs_are_left_out_in_training_alone_and_the_others_make_up_for_them(v
     torch.manual_seed(0)
     idx, ptr = torch.zeros(10_000, dtype=torch.int64), torch.tensor([[0, 10_000]])
     spikes = Spikes(idx, ptr, val, torch.zeros(1, dtype=torch.int64))
-    for batch in (spikes, (torch.ones(1, 1, 10_000), spikes.labels)):
+    for batch in (spikes, (torch.ones(1, 1, 10_000, dtype=torch.int8), spikes.labels)):
         kept, _ = class_scores(Total(), batch, "last", input_dropout=0.5)
         assert kept != 10_000
         assert kept.item() == pytest.approx(10_000, rel=0.1)

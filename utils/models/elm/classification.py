@@ -89,7 +89,9 @@ def class_scores(
         outputs = network.forward_events(batch.idx, batch.ptr, val)
     else:
         inputs, labels = batch
-        outputs = network(functional.dropout(inputs, input_dropout) if input_dropout else inputs)
+        if input_dropout:
+            inputs = functional.dropout(inputs.float(), input_dropout)
+        outputs = network(inputs)
     if readout == "last":
         return outputs[:, -1], labels
     if readout == "mean":
