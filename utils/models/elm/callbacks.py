@@ -168,7 +168,7 @@ class PredictionPictures(_Watcher):
 
     def write(self, trainer: lightning.Trainer, watched: Watched, batch: Any) -> None:
         """One figure."""
-        self._show(trainer, "predictions", lambda: _draw_prediction(watched, batch, self.unit))
+        self._show(trainer, "predictions", lambda: draw_prediction(watched, batch, self.unit))
 
 
 class MemoryDynamics(_Watcher):
@@ -205,6 +205,22 @@ class MemoryDynamics(_Watcher):
         self._show(trainer, "memory_dynamics", lambda: plots.plot_memory_dynamics(table, self.unit))
 
 
+def draw_prediction(watched: Watched, batch: Any, unit: str = "ms") -> Figure:
+    """Predictions beside the targets of the batch, in the figure that suits these."""
+    targets = _targets(batch)
+    if isinstance(targets, tuple):
+        return _draw_neuronio(watched, *targets)
+    inputs, outputs = to_numpy(watched.dense_inputs(slice(1))[0]), watched.outputs[0]
+    times = np.arange(len(inputs)) * watched.neuron.delta_t
+    if targets.is_floating_point():
+        target = to_numpy(targets[0]).reshape(len(times), -1)
+        return plots.plot_outputs(times, inputs, to_numpy(outputs), target, unit)
+    probabilities = to_numpy(outputs.float().softmax(dim=1))
+    return plots.plot_class_probabilities(
+        times, inputs, probabilities, targets[0].cpu().numpy(), unit
+    )
+
+
 def memory_summary(watched: Watched) -> dict[str, float]:
     """A row of :func:`utils.plots.elm.plot_memory_dynamics`, but for the epoch."""
     neuron, memory = watched.neuron, watched.trace.memory
@@ -226,22 +242,6 @@ def memory_summary(watched: Watched) -> dict[str, float]:
         "n_updates": memory.shape[0] * (memory.shape[1] - 1),
         "n_synapses": n_synapses,
     }
-
-
-def _draw_prediction(watched: Watched, batch: Any, unit: str) -> Figure:
-    """The figure that suits the targets of the batch."""
-    targets = _targets(batch)
-    if isinstance(targets, tuple):
-        return _draw_neuronio(watched, *targets)
-    inputs, outputs = to_numpy(watched.dense_inputs(slice(1))[0]), watched.outputs[0]
-    times = np.arange(len(inputs)) * watched.neuron.delta_t
-    if targets.is_floating_point():
-        target = to_numpy(targets[0]).reshape(len(times), -1)
-        return plots.plot_outputs(times, inputs, to_numpy(outputs), target, unit)
-    probabilities = to_numpy(outputs.float().softmax(dim=1))
-    return plots.plot_class_probabilities(
-        times, inputs, probabilities, targets[0].cpu().numpy(), unit
-    )
 
 
 def _draw_neuronio(watched: Watched, spikes: Tensor, soma: Tensor) -> Figure:
