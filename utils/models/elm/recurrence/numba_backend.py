@@ -18,9 +18,9 @@ from torch.nn import Parameter
 from utils.models.elm.recurrence import numba_filters, numba_memory, reference
 from utils.models.elm.recurrence.events import Events
 from utils.models.elm.recurrence.fallback import differentiable_gradients
-from utils.models.elm.recurrence.reference import ACTIVATIONS, TANH_SCALE, TANH_SLOPE, Layers
+from utils.models.elm.recurrence.reference import TANH_SCALE, TANH_SLOPE, Layers
 from utils.models.elm.recurrence.threads import over_threads
-from utils.models.elm.recurrence.weight_gradients import summed_products
+from utils.models.elm.recurrence.weight_gradients import weight_gradients
 
 Grads = tuple[Tensor | None, ...]
 
@@ -237,7 +237,7 @@ def _remember(
         batch,
         *_arrays(inputs, weights, biases),
         _padded_widths(matrices),
-        *_arrays(keep, TANH_SCALE * gain, initial),
+        *_arrays(keep, TANH_SCALE * gain, initial[:, None]),
         activation == "silu",
         *_arrays(memory, hidden, tanh),
     )
@@ -255,9 +255,8 @@ def _memory_gradients(
     """Gradients of ``parts``."""
     _, recurrent, keep, gain, initial, *layers = parts
     matrices = [recurrent, *layers[::2]]
-    before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
-    grad_hidden, grad_z, grad_initial = map(_empty_like, (hidden, memory, initial))
-    grad_keep, grad_gain = _zeros_like(initial), _zeros_like(initial)  # of each sample
+    adjoint, signal_z, signal_hidden = map(torch.empty_like, (memory, memory, hidden))
+    grad_initial = _empty_like(initial)
     over_threads(
         numba_memory.memory_backward,
         len(memory),
@@ -265,24 +264,14 @@ def _memory_gradients(
         _padded_widths(matrices),
         *_arrays(keep, TANH_SCALE * TANH_SLOPE * gain),
         activation == "silu",
-        *_arrays(hidden, tanh, before),
-        *_arrays(grad_hidden, grad_z, grad_keep, grad_gain, grad_initial),
+        *_arrays(hidden, tanh, adjoint, signal_hidden, signal_z, grad_initial[:, None]),
     )
-    grad_products = [*grad_hidden, grad_z]  # gradients of what each matrix gives
-    active = ACTIVATIONS[activation](hidden) if activation == "silu" else hidden
-    of_layers = [
-        found
-        for signal, units in zip(grad_products[1:], active)
-        for found in (summed_products(signal, units), signal.sum((0, 1)))
-    ]
-    return [
-        grad_products[0],
-        summed_products(grad_products[0], before),
-        grad_keep.sum(0),
-        TANH_SCALE * grad_gain.sum(0),
-        grad_initial,
-        *of_layers,
-    ]
+    before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
+    signals = [*signal_hidden, signal_z]
+    grad_recurrent, grad_keep, grad_gain, *of_layers = weight_gradients(
+        activation, before, tanh, hidden, adjoint, signals
+    )
+    return [signals[0], grad_recurrent, grad_keep, grad_gain, grad_initial, *of_layers]
 
 
 def _padded(matrices: Sequence[Tensor]) -> Tensor:

@@ -1,7 +1,7 @@
 """Compiled loops over time of the memory, forward and backward.
 
-A step is a chain of small products of vectors and weights. Several samples go through it side by
-side, so that each weight that is fetched serves all of them; vectors and weights are padded with
+A frame is a chain of small products of vectors and matrices. Several samples go through it side by
+side, so that each weight that is fetched serves all of them; vectors and matrices are padded with
 zeros to whole registers of the processor.
 """
 
@@ -15,6 +15,11 @@ from utils.models.elm.recurrence.threads import kernel
 REGISTER = 8  # numbers
 SIDE_BY_SIDE = 8  # samples
 
+# exact in single precision, which compiled sums with doubles widen
+ZERO, HALF, ONE, TWO = map(np.float32, (0, 0.5, 1, 2))
+P2, P4, Q0, Q2, Q4, Q6 = map(np.float32, (17325, 378, 135135, 62370, 3150, 28))
+SIXTEENTH, SMALL, FLAT = np.float32(1 / 16), np.float32(2**-17), np.float32(20)
+
 
 @kernel
 def memory_forward(
@@ -23,13 +28,11 @@ def memory_forward(
     """``m_t = keep * m_{t-1} + gain * tanh(2/3 z_t)`` for a range of samples.
 
     ``weights[l]`` (in, out) and ``biases[l]`` (out,) lead from ``widths[l]`` to ``widths[l + 1]``
-    units, padded, and all of them from m_{t-1} to z_t; the bias of the first are the inputs (batch,
-    time, unit).
-    Writes ``memory`` (batch, time, memory). Where these have room, also ``tanh`` (batch, time,
-    memory) and ``hidden`` (layer, batch, time, unit), which are activations for ReLU and what goes
-    into the activation for SiLU.
+    units, padded, and all of them from m_{t-1} to z_t; the inputs (batch, time, unit) are the bias
+    of the first. Writes ``memory`` (batch, time, memory) and, unless these are empty, ``tanh`` of
+    the same shape and ``hidden`` (layer, batch, time, unit), what goes into each activation.
     """
-    n_products, room = len(widths) - 1, weights.shape[2]
+    n_products, n_memory, room = len(widths) - 1, len(keep), weights.shape[2]
     slope = inputs.dtype.type(TANH_SLOPE)
     recording = tanh.size > 0
     for start in range(first, last, SIDE_BY_SIDE):
@@ -37,36 +40,37 @@ def memory_forward(
         state = np.zeros((n, room), inputs.dtype)
         units = np.zeros((n, room), inputs.dtype)
         spare = np.zeros((n, room), inputs.dtype)
-        _load(initial, start, n, state)
+        _load(initial, start, 0, state)
         for t in range(inputs.shape[1]):
             source = state
             for layer in range(n_products):
                 if layer == 0:
-                    _load(inputs[:, t], start, n, units)
+                    _load(inputs, start, t, units)
                 else:
-                    _fill(biases[layer], units)
+                    _repeat(biases, layer, units)
                 _add_product(source, weights[layer], widths[layer], widths[layer + 1], units)
                 if layer < n_products - 1:
-                    if recording and silu:
-                        _store(units, hidden[layer, :, t], start)
-                    _activate(units, widths[layer + 1], silu)
-                    if recording and not silu:
-                        _store(units, hidden[layer, :, t], start)
+                    if recording:
+                        _store(units, hidden[layer], start, t)
+                    for s in range(n):
+                        for j in range(widths[layer + 1]):
+                            units[s, j] = _activation(units[s, j], silu)
                 source, units, spare = units, spare, units
-            _tanh(source, widths[0], slope)
-            if recording:
-                _store(source, tanh[:, t], start)
             for s in range(n):
-                for j in range(len(keep)):
+                for j in range(widths[0]):
+                    source[s, j] = _tanh(slope * source[s, j])
+                for j in range(n_memory):
                     state[s, j] = keep[j] * state[s, j] + gain[j] * source[s, j]
-            _store(state, memory[:, t], start)
+            _store(state, memory, start, t)
+            if recording:
+                _store(source, tanh, start, t)
 
 
 @kernel
 def memory_backward(
     first,
     last,
-    grad_memory,
+    grad,
     weights,
     widths,
     keep,
@@ -74,71 +78,71 @@ def memory_backward(
     silu,
     hidden,
     tanh,
-    previous,
-    grad_hidden,
-    grad_z,
-    grad_keep,
-    grad_gain,
+    adjoint,
+    signal_hidden,
+    signal_z,
     grad_initial,
 ):
-    """Gradients of a range of samples, from that of the memory (batch, time, memory).
+    """Gradients at every frame of a range of samples, from ``grad`` (batch, time, memory).
 
-    ``weights[l]`` (out, in) are those of the forward pass transposed, ``gain`` is multiplied by the
-    slope, ``previous`` is the memory one frame earlier. Writes the gradients of what each product
-    gives, ``grad_hidden`` (layer, batch, time, unit) and ``grad_z`` (batch, time, memory), from
-    which those of the weights follow; and per sample those of the rest.
+    ``weights[l]`` (out, in) are those of the forward pass transposed; ``gain`` is multiplied by the
+    slope of tanh at 0. Writes the gradients at the memory, through all later frames, ``adjoint``
+    (batch, time, memory), and at what each matrix gives: ``signal_hidden`` (layer, batch, time,
+    unit), which is the input's for the first, and ``signal_z`` (batch, time, memory).
     """
-    n_products, room, one = len(widths) - 1, weights.shape[2], tanh.dtype.type(1)
+    n_products, n_memory, room = len(widths) - 1, len(keep), weights.shape[2]
     for start in range(first, last, SIDE_BY_SIDE):
         n = min(SIDE_BY_SIDE, last - start)
-        carry = np.zeros((n, room), tanh.dtype)  # gradient of the state
-        units = np.zeros((n, room), tanh.dtype)
-        spare = np.zeros((n, room), tanh.dtype)
-        for t in range(tanh.shape[1] - 1, -1, -1):
+        carry = np.zeros((n, room), grad.dtype)
+        units = np.zeros((n, room), grad.dtype)
+        spare = np.zeros((n, room), grad.dtype)
+        for t in range(grad.shape[1] - 1, -1, -1):
             for s in range(n):
-                b = start + s
-                for j in range(tanh.shape[2]):
-                    carry[s, j] += grad_memory[b, t, j]
-                for j in range(tanh.shape[2]):
-                    grad_keep[b, j] += carry[s, j] * previous[b, t, j]
-                for j in range(tanh.shape[2]):
-                    grad_gain[b, j] += carry[s, j] * tanh[b, t, j]
-                for j in range(tanh.shape[2]):
-                    units[s, j] = carry[s, j] * gain[j] * (one - tanh[b, t, j] * tanh[b, t, j])
-                for j in range(tanh.shape[2]):
+                for j in range(n_memory):
+                    carry[s, j] += grad[start + s, t, j]
+            _store(carry, adjoint, start, t)
+            _load(tanh, start, t, units)
+            for s in range(n):
+                for j in range(n_memory):
+                    units[s, j] = gain[j] * carry[s, j] * (ONE - units[s, j] * units[s, j])
+                for j in range(n_memory):
                     carry[s, j] *= keep[j]
-            _store(units, grad_z[:, t], start)
+            _store(units, signal_z, start, t)
             for layer in range(n_products - 1, 0, -1):
-                spare[:] = 0
+                spare[:] = ZERO
                 _add_product(units, weights[layer], widths[layer + 1], widths[layer], spare)
-                _deactivate(hidden[layer - 1, :, t], start, silu, spare)
-                _store(spare, grad_hidden[layer - 1, :, t], start)
-                units, spare = spare, units
+                _load(hidden[layer - 1], start, t, units)
+                for s in range(n):
+                    for j in range(widths[layer]):
+                        units[s, j] = spare[s, j] * _slope(units[s, j], silu)
+                _store(units, signal_hidden[layer - 1], start, t)
             _add_product(units, weights[0], widths[1], widths[0], carry)
-        _store(carry, grad_initial, start)
+        _store(carry, grad_initial, start, 0)
 
 
 @kernel
-def _load(source, start, n, block):
-    for s in range(n):
-        for j in range(source.shape[1]):
-            block[s, j] = source[start + s, j]
-        for j in range(source.shape[1], block.shape[1]):
-            block[s, j] = 0
-
-
-@kernel
-def _fill(row, block):
+def _load(source, start, t, block):
+    """Frame t of (batch, time, unit), with zeros up to the next whole register."""
+    n_units = source.shape[2]
     for s in range(len(block)):
-        for j in range(len(row)):
-            block[s, j] = row[j]
+        for j in range(n_units):
+            block[s, j] = source[start + s, t, j]
+        for j in range(n_units, min(n_units + REGISTER - 1, block.shape[1])):
+            block[s, j] = ZERO
 
 
 @kernel
-def _store(block, target, start):
+def _store(block, target, start, t):
     for s in range(len(block)):
-        for j in range(target.shape[1]):
-            target[start + s, j] = block[s, j]
+        for j in range(target.shape[2]):
+            target[start + s, t, j] = block[s, j]
+
+
+@kernel
+def _repeat(rows, row, block):
+    for s in range(len(block)):
+        for j in range(block.shape[1]):
+            block[s, j] = rows[row, j]
 
 
 @kernel
@@ -147,12 +151,8 @@ def _add_product(vectors, weights, n_in, n_out, total):
     for k in range(0, n_in, REGISTER):
         for s in range(len(vectors)):
             x0, x1, x2, x3 = vectors[s, k], vectors[s, k + 1], vectors[s, k + 2], vectors[s, k + 3]
-            x4, x5, x6, x7 = (
-                vectors[s, k + 4],
-                vectors[s, k + 5],
-                vectors[s, k + 6],
-                vectors[s, k + 7],
-            )
+            h = k + 4
+            x4, x5, x6, x7 = vectors[s, h], vectors[s, h + 1], vectors[s, h + 2], vectors[s, h + 3]
             for j in range(n_out):
                 total[s, j] += (
                     x0 * weights[k, j]
@@ -160,79 +160,48 @@ def _add_product(vectors, weights, n_in, n_out, total):
                     + x2 * weights[k + 2, j]
                     + x3 * weights[k + 3, j]
                 ) + (
-                    x4 * weights[k + 4, j]
-                    + x5 * weights[k + 5, j]
-                    + x6 * weights[k + 6, j]
-                    + x7 * weights[k + 7, j]
+                    x4 * weights[h, j]
+                    + x5 * weights[h + 1, j]
+                    + x6 * weights[h + 2, j]
+                    + x7 * weights[h + 3, j]
                 )
 
 
 @kernel
-def _activate(block, width, silu):
-    """ReLU or SiLU in place; NaN stays NaN."""
-    zero = block.dtype.type(0)
+def _activation(x, silu):
+    """SiLU or ReLU; NaN stays NaN."""
     if silu:
-        sigmoid = block.copy()
-        _sigmoid(sigmoid, width)
-        for s in range(len(block)):
-            for j in range(width):
-                block[s, j] *= sigmoid[s, j]
-    else:
-        for s in range(len(block)):
-            for j in range(width):
-                block[s, j] = zero if block[s, j] < zero else block[s, j]
+        return x * _sigmoid(x)
+    return ZERO if x < ZERO else x
 
 
 @kernel
-def _deactivate(hidden, start, silu, grads):
-    """Multiply by the slope of the activation."""
-    width, zero, one = hidden.shape[1], grads.dtype.type(0), grads.dtype.type(1)
+def _slope(x, silu):
+    """Derivative of the activation."""
     if silu:
-        sigmoid = np.zeros_like(grads)
-        _load(hidden, start, len(grads), sigmoid)
-        _sigmoid(sigmoid, width)
-        for s in range(len(grads)):
-            for j in range(width):
-                p = sigmoid[s, j]
-                grads[s, j] *= p * (one + hidden[start + s, j] * (one - p))
-    else:
-        for s in range(len(grads)):
-            for j in range(width):
-                grads[s, j] = zero if hidden[start + s, j] <= zero else grads[s, j]
+        p = _sigmoid(x)
+        return p * (ONE + x * (ONE - p))
+    return ZERO if x <= ZERO else ONE
 
 
 @kernel
-def _sigmoid(block, width):
-    """In place, ``(1 + tanh(x / 2)) / 2``."""
-    half = block.dtype.type(0.5)
-    _tanh(block, width, half)
-    for s in range(len(block)):
-        for j in range(width):
-            block[s, j] = half + half * block[s, j]
+def _sigmoid(x):
+    return HALF + HALF * _tanh(HALF * x)
 
 
 @kernel
-def _tanh(block, width, slope):
-    """``tanh(slope * x)`` in place: Padé approximant at 1 / 16 of the angle, doubled four times.
+def _tanh(x):
+    """Padé approximant at 1 / 16 of the angle, as a fraction, whose angle is doubled four times.
 
     Exact to a few units in the last place in both precisions, and without branches, so that the
-    compiler works on whole registers.
+    compiler computes whole registers of it.
     """
-    number = block.dtype.type
-    limit = number(20)
-    for s in range(len(block)):
-        for j in range(width):
-            x = slope * block[s, j]
-            x = limit if x > limit else x
-            x = -limit if x < -limit else x
-            x *= number(1 / 16)
-            square = x * x
-            p = number(378) + square
-            p = number(17325) + square * p
-            p = x * (number(1) + square * p * number(1 / 135135))
-            q = number(3150) + square * number(28)
-            q = number(62370) + square * q
-            q = number(1) + square * q * number(1 / 135135)
-            for _ in range(4):
-                p, q = number(2) * p * q, p * p + q * q
-            block[s, j] = p / q
+    x = FLAT if x > FLAT else x
+    x = -FLAT if x < -FLAT else x
+    x *= SIXTEENTH
+    square = x * x
+    p = SMALL * x * (Q0 + square * (P2 + square * (P4 + square)))
+    q = SMALL * (Q0 + square * (Q2 + square * (Q4 + square * Q6)))
+    for _ in range(4):
+        p, q = TWO * p * q, p * p + q * q
+    return p / q
