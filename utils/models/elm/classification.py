@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, get_args
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from utils.config import ConfigError, near_matches
+from utils.models.elm.network import Readout, read_out
 from utils.training import TrainerConfig, TrainingTask
 
-READOUTS = ("last", "mean", "every")
+READOUTS = get_args(Readout)
 
 
 class LabelledEvents(Protocol):
@@ -92,10 +93,8 @@ def class_scores(
         if input_dropout:
             inputs = functional.dropout(inputs.float(), input_dropout)
         outputs = network(inputs)
-    if readout == "last":
-        return outputs[:, -1], labels
-    if readout == "mean":
-        return outputs.mean(dim=1), labels
+    if readout != "every":
+        return read_out(outputs, readout), labels
     each = labels if labels.ndim == 2 else labels[:, None].expand(outputs.shape[:2])
     return outputs.flatten(0, 1), each.flatten()
 
