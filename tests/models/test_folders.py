@@ -33,9 +33,6 @@ def test_what_is_written_comes_back(tmp_path):
 
 def test_a_failure_leaves_the_older_model_and_no_rubbish(tmp_path):
     write(tmp_path / "model", name="old")
-    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "model") as new:
-        (new / "config.json").write_text("half")
-        raise KeyboardInterrupt
     with pytest.raises(TypeError, match=r"object cannot be kept in config.json"):
         write(tmp_path / "model", name=object())
     assert read_config(tmp_path / "model", "test 1")["name"] == "old"
