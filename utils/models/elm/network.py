@@ -93,10 +93,10 @@ class ELMNetwork(nn.Module):
             "readout": readout,
         }
         self.config = validate_config(ELMNetworkConfig, arguments, "ELMNetwork")
-        self.num_input, self.readout = num_input, readout
+        self.num_input, self.readout = self.config.num_input, readout
         self.front = _front(self.config)
         self.layers = nn.ModuleList()
-        width = num_channels or num_input
+        width = num_channels or self.num_input
         for place, layer in enumerate(self.config.layers):
             self.layers.append(_layer(place, layer, width))
             width = self.layers[-1].num_output
