@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor
-from torch.func import functional_call
+from torch.func import functional_call, grad, stack_module_state, vmap
 
 from utils.models.elm import ELMv1, ELMv2
 from utils.models.elm.recurrence import events_from_dense
@@ -40,6 +40,20 @@ def test_gradients_equal_finite_differences(make, spikes, version, dendrite, bac
         return functional_call(neuron, dict(zip(names, values)), X)
 
     assert torch.autograd.gradcheck(run, (X.requires_grad_(), *values))
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_transforms_of_functions(make, spikes, version, backend, learn):
+    neurons = [make(version, backend=backend, learn=learn).double() for _ in range(2)]
+    X = spikes()
+    neurons[1]._proto_w_s.data.mul_(2)
+    found = vmap(lambda *state: functional_call(neurons[0], state, X))(*stack_module_state(neurons))
+    torch.testing.assert_close(found, torch.stack([neuron(X) for neuron in neurons]))
+    values = dict(neurons[0].named_parameters())
+    gradients = grad(lambda values: functional_call(neurons[0], values, X).square().sum())(values)
+    neurons[0](X).square().sum().backward()
+    for name, value in values.items():
+        torch.testing.assert_close(gradients[name], value.grad, msg=name)
 
 
 def test_time_constant_of_zero_forgets_at_once(make, spikes, version):

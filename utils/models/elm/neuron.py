@@ -121,9 +121,9 @@ class ELMv1(ELM):
         return self.kappa_s.unflatten(0, (self.num_branch, -1))[:, 0]
 
     def _branches_share_tau(self) -> bool:
-        if self.learn_synapse_tau:
-            return False
         tau, seen = self.tau_s, self._tau_s_seen
+        if self.learn_synapse_tau or torch._C._functorch.is_batchedtensor(tau):
+            return False
         if tau.is_cpu or tau.is_inference():
             return self._same_in_branches(tau)
         # to look again in every step would stop a GPU; what changes a tensor raises its version

@@ -6,6 +6,7 @@ Differentiable any number of times, on any device and in any floating type.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -137,11 +138,14 @@ def filter_synapses(
     """
     per_branch = weights.shape[0] // n_branches
     step = max(1, SYNAPSES_AT_ONCE // per_branch) * per_branch  # whole branches
+    keeps_nothing = partial(checkpoint, _sum_of_synapses, use_reentrant=False)
+    transformed = torch._C._are_functorch_transforms_active()  # these cannot filter again
+    sum_up = _sum_of_synapses if transformed else keeps_nothing
     sums, last = [], []
     for start in range(0, weights.shape[0], step):
         part = slice(start, start + step)
         arguments = index[part], weights[part], kappa[part], initial[:, part], per_branch
-        found = checkpoint(_sum_of_synapses, inputs, *arguments, use_reentrant=False)
+        found = sum_up(inputs, *arguments)
         sums.append(found[0])
         last.append(found[1])
     return torch.cat(sums, dim=2), torch.cat(last, dim=1)
