@@ -7,6 +7,7 @@ import numpy as np
 from utils.models.elm.recurrence.threads import kernel
 
 BLOCK = 8  # entries that are looked at together in the search for events
+ZERO, TINY = np.float32(0), np.float32(1e-30)
 
 
 @kernel
@@ -44,13 +45,14 @@ def find_events(first, last, rows, most):
 @kernel
 def filter_forward(first, last, drive, kappa, initial, filtered):
     """Samples ``first .. last`` of ``y_t = kappa * y_{t-1} + drive_t`` (batch, time, channel)."""
+    n_channels = len(kappa)
     for b in range(first, last):
-        before = initial[b]
+        state = initial[b].copy()
         for t in range(drive.shape[1]):
-            now = filtered[b, t]
-            for c in range(len(now)):
-                now[c] = kappa[c] * before[c] + drive[b, t, c]
-            before = now
+            for c in range(n_channels):
+                state[c] = settled(kappa[c] * state[c] + drive[b, t, c])
+            for c in range(n_channels):
+                filtered[b, t, c] = state[c]
 
 
 @kernel
@@ -58,15 +60,15 @@ def filter_backward(
     first, last, grad, filtered, kappa, initial, grad_drive, grad_kappa, grad_initial
 ):
     """Gradients per sample, from that of what :func:`filter_forward` gives."""
-    n_frames, n_channels = grad.shape[1:]
+    n_channels = len(kappa)
     for b in range(first, last):
-        carry = np.zeros(n_channels, grad.dtype)
-        for t in range(n_frames - 1, -1, -1):
-            before = filtered[b, t - 1] if t else initial[b]
+        carry = np.zeros_like(kappa)
+        for t in range(grad.shape[1] - 1, -1, -1):
             for c in range(n_channels):
-                carry[c] = kappa[c] * carry[c] + grad[b, t, c]
+                carry[c] = settled(kappa[c] * carry[c] + grad[b, t, c])
             for c in range(n_channels):
                 grad_drive[b, t, c] = carry[c]
+            before = filtered[b, t - 1] if t else initial[b]
             for c in range(n_channels):
                 grad_kappa[b, c] += carry[c] * before[c]
         for c in range(n_channels):
@@ -79,26 +81,26 @@ def events_forward(first, last, idx, ptr, val, weights, kappa, initial, filtered
 
     ``val`` is empty where all values are 1. Raises IndexError before it reads beyond an array.
     """
-    n_channels = weights.shape[1]
+    n_channels = len(kappa)
     for b in range(first, last):
-        before = initial[b]
+        state = initial[b].copy()
         for t in range(filtered.shape[1]):
-            now = filtered[b, t]
-            for c in range(n_channels):
-                now[c] = kappa[c] * before[c]
             if ptr[b, t] < 0 or ptr[b, t + 1] > len(idx):
                 raise IndexError("ptr")
+            for c in range(n_channels):
+                state[c] = settled(kappa[c] * state[c])
             for e in range(ptr[b, t], ptr[b, t + 1]):
                 i = idx[e]
                 if i < 0 or i >= len(weights):
                     raise IndexError("idx")
                 if len(val):
                     for c in range(n_channels):
-                        now[c] += val[e] * weights[i, c]
+                        state[c] += val[e] * weights[i, c]
                 else:
                     for c in range(n_channels):
-                        now[c] += weights[i, c]
-            before = now
+                        state[c] += weights[i, c]
+            for c in range(n_channels):
+                filtered[b, t, c] = state[c]
 
 
 @kernel
@@ -129,19 +131,23 @@ def synapses_forward(first, last, inputs, index, weights, kappa, initial, sums, 
     Synapse s hears ``inputs[:, :, index[s]]`` (batch, time, input). Writes their sums over each
     branch (batch, time, branch) and their last state (batch, synapse).
     """
-    per_branch = len(weights) // sums.shape[2]
+    n_synapses = len(weights)
+    per_branch = n_synapses // sums.shape[2]
+    heard = np.empty_like(weights)
     for b in range(first, last):
-        state = final[b]
-        state[:] = initial[b]
+        state = initial[b].copy()
         for t in range(inputs.shape[1]):
-            frame = inputs[b, t]
-            for s in range(len(state)):
-                state[s] = kappa[s] * state[s] + weights[s] * frame[index[s]]
+            for s in range(n_synapses):
+                heard[s] = inputs[b, t, index[s]]
+            for s in range(n_synapses):
+                state[s] = settled(kappa[s] * state[s] + weights[s] * heard[s])
             for branch in range(sums.shape[2]):
-                total = state[branch * per_branch]
-                for s in range(branch * per_branch + 1, (branch + 1) * per_branch):
+                total = weights.dtype.type(0)
+                for s in range(branch * per_branch, (branch + 1) * per_branch):
                     total += state[s]
                 sums[b, t, branch] = total
+        for s in range(n_synapses):
+            final[b, s] = state[s]
 
 
 @kernel
@@ -164,29 +170,28 @@ def synapses_backward(
     The derivatives of a state obey the same recurrence as the state, so that they are carried
     along in a second pass forward in time.
     """
-    n_synapses = len(weights)
+    n_frames, n_synapses = inputs.shape[1], len(weights)
     per_branch = n_synapses // grad_sums.shape[2]
+    heard, grad = np.empty_like(weights), np.empty_like(weights)
     for b in range(first, last):
         state = initial[b].copy()
-        by_weight, by_kappa = np.zeros_like(state), np.zeros_like(state)
-        by_initial = np.ones_like(state)
-        grad = np.zeros_like(state)  # of each synapse's state in this frame
-        for t in range(inputs.shape[1]):
-            frame = inputs[b, t]
-            for s in range(n_synapses):
-                by_kappa[s] = kappa[s] * by_kappa[s] + state[s]
-            for s in range(n_synapses):
-                by_weight[s] = kappa[s] * by_weight[s] + frame[index[s]]
-            for s in range(n_synapses):
-                state[s] = kappa[s] * state[s] + weights[s] * frame[index[s]]
-            for s in range(n_synapses):
-                by_initial[s] *= kappa[s]
+        by_weight, by_kappa = np.zeros_like(weights), np.zeros_like(weights)
+        by_initial = np.ones_like(weights)
+        for t in range(n_frames):
             for branch in range(grad_sums.shape[2]):
                 for s in range(branch * per_branch, (branch + 1) * per_branch):
                     grad[s] = grad_sums[b, t, branch]
-            if t == inputs.shape[1] - 1:
+            if t == n_frames - 1:
                 for s in range(n_synapses):
                     grad[s] += grad_final[b, s]
+            for s in range(n_synapses):
+                heard[s] = inputs[b, t, index[s]]
+            for s in range(n_synapses):
+                by_kappa[s] = settled(kappa[s] * by_kappa[s] + state[s])
+                state[s] = settled(kappa[s] * state[s] + weights[s] * heard[s])
+            for s in range(n_synapses):
+                by_weight[s] = settled(kappa[s] * by_weight[s] + heard[s])
+                by_initial[s] = settled(kappa[s] * by_initial[s])
             for s in range(n_synapses):
                 grad_weights[b, s] += grad[s] * by_weight[s]
             for s in range(n_synapses):
@@ -208,4 +213,11 @@ def synapses_to_inputs(first, last, grad_sums, grad_final, index, weights, kappa
                     carry[s] += grad_sums[b, t, branch]
             for s in range(n_synapses):
                 grad_inputs[b, t, index[s]] += weights[s] * carry[s]
-                carry[s] *= kappa[s]
+            for s in range(n_synapses):
+                carry[s] = settled(kappa[s] * carry[s])
+
+
+@kernel
+def settled(x):
+    """0 in place of numbers so small that processors take a hundred times as long for them."""
+    return ZERO if abs(x) < TINY else x

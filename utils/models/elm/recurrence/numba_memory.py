@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from utils.models.elm.recurrence.numba_filters import settled
 from utils.models.elm.recurrence.reference import TANH_SLOPE
 from utils.models.elm.recurrence.threads import kernel
 
@@ -106,7 +107,7 @@ def memory_backward(
                 for j in range(n_memory):
                     units[s, j] = gain[j] * carry[s, j] * (ONE - units[s, j] * units[s, j])
                 for j in range(n_memory):
-                    carry[s, j] *= keep[j]
+                    carry[s, j] = settled(keep[j] * carry[s, j])
             _store(units, signal_z, start, t)
             for layer in range(n_products - 1, 0, -1):
                 spare[:] = ZERO
