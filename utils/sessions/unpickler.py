@@ -9,11 +9,14 @@ for lengths that its bytes do not bear out, since these would be allocated befor
 from __future__ import annotations
 
 import datetime
+import gc
 import math
 import pickle
 import pickletools
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
@@ -63,7 +66,8 @@ def load_plain_pickle(file: BinaryIO) -> Any:
         _check_stream(np.asarray(np.memmap(file, np.uint8, "r", offset=begin)))
         n_bytes = file.seek(0, 2) - begin
         file.seek(begin)
-        return _PlainUnpickler(file, n_bytes).load()
+        with _no_collection():
+            return _PlainUnpickler(file, n_bytes).load()
     except Exception as error:  # a damaged stream may break anything
         raise UnpickleError(str(error) or type(error).__name__) from None
 
@@ -85,6 +89,18 @@ class PlainArray(np.ndarray):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled again as the array that it is."""
         return self.view(np.ndarray).__reduce__()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """The garbage collector would look again and again through millions of small objects."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _PlainUnpickler(pickle.Unpickler):
