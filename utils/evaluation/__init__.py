@@ -10,17 +10,20 @@ from utils.evaluation.forecasts import (
     score_oracle,
 )
 from utils.evaluation.leaderboard import describe, leaderboard, verdict
+from utils.evaluation.neuronio import NeuronIOPrediction, evaluate_neuronio, predict_neuronio
 from utils.evaluation.oracle import Oracle, calcium_oracle, kalman_oracle
 from utils.evaluation.oracle_session import open_oracle, session_oracle
 
 __all__ = [
     "BASELINES",
     "ForecastScores",
+    "NeuronIOPrediction",
     "Oracle",
     "average_seeds",
     "calcium_oracle",
     "compare",
     "describe",
+    "evaluate_neuronio",
     "few_minutes",
     "fitted_baseline",
     "kalman_oracle",
@@ -28,6 +31,7 @@ __all__ = [
     "open_oracle",
     "over_seeds",
     "pooled_over_sessions",
+    "predict_neuronio",
     "score_forecasts",
     "score_oracle",
     "session_oracle",

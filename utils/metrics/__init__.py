@@ -10,6 +10,7 @@ from utils.metrics.events import (
     event_share,
 )
 from utils.metrics.forecasting import ForecastErrors, mae, mse, pearson, r2, skill
+from utils.metrics.neuronio import neuronio_metrics
 from utils.metrics.probabilistic import (
     LEVELS,
     QuantileScores,
@@ -38,6 +39,7 @@ __all__ = [
     "event_share",
     "mae",
     "mse",
+    "neuronio_metrics",
     "pearson",
     "r2",
     "skill",
