@@ -6,17 +6,17 @@ records and the pairs to compare by are those of the official code (Spieler et a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import lightning
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from utils.datasets.epochs import EpochBatches
 from utils.datasets.shd.batches import DIGITS, BinnedDigits, SpikeBatch, bin_digits
 from utils.datasets.shd.files import TEST_FILE, TRAIN_FILE, WORDS, read_shd
 from utils.paths import data_dir
@@ -195,25 +195,6 @@ def random_pairs(
     n_blocks = -(-n_pairs // block)
     drawn = np.random.default_rng(seed).integers(0, n_records, (n_blocks, 2, block))
     return drawn.swapaxes(1, 2).reshape(-1, 2)[:n_pairs]
-
-
-class EpochBatches:
-    """Examples of an epoch, cut into batches; the last may be small."""
-
-    def __init__(self, examples: Callable[[int], NDArray[np.int64]], batch_size: int) -> None:
-        self.examples, self.batch_size, self.epoch = examples, batch_size, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the next pass; Lightning calls this before each epoch, also after a resume."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.examples(0)) // self.batch_size)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        examples = torch.from_numpy(self.examples(self.epoch))
-        self.epoch += 1  # a plain loop over epochs needs no call of set_epoch
-        yield from examples.split(self.batch_size)
 
 
 class _Batches(Dataset):
