@@ -282,7 +282,8 @@ class ELM(nn.Module, ABC):
             )
         else:
             drive = self._synaptic_inputs(inputs) * self.w_s
-            drive = drive.unflatten(2, (self.num_branch, -1)).sum(dim=3)
+            if self.num_synapse_per_branch > 1:
+                drive = drive.unflatten(2, (self.num_branch, -1)).sum(dim=3)
             branch = filter_dense(drive, kappa, initial, self.backend)
         return branch, branch[:, -1]
 
