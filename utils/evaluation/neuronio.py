@@ -34,7 +34,7 @@ from utils.models.elm.recurrence import Events
 
 logger = logging.getLogger(__name__)
 
-WINDOWS_AT_ONCE = 128
+WINDOWS_AT_ONCE = 64
 DENSE_WINDOWS_AT_ONCE = 16  # 41 MB
 
 

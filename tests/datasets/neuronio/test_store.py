@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from utils.datasets import convert_neuronio, open_neuronio, read_neuronio
-from utils.datasets.neuronio import NeuronIOSimulations, store
+from utils.datasets.neuronio import NeuronIOSimulations, simulated_neuronio, store
 from utils.datasets.neuronio.__main__ import main
 from utils.datasets.neuronio.native import read_native_file
 from utils.paths import PROJECT
@@ -227,3 +227,12 @@ def test_the_command_line_simulates_and_converts(tmp_path, capsys):
     source.write_bytes(b"hello")
     assert main(["convert", str(source), str(folder)]) == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_simulations_for_a_notebook_are_made_once():
+    path = simulated_neuronio(2, seconds=1, seed=5)
+    made = path.stat().st_mtime_ns
+    assert len(open_neuronio(path)) == 2
+    assert simulated_neuronio(2, seconds=1, seed=5) == path
+    assert path.stat().st_mtime_ns == made
+    path.unlink()
