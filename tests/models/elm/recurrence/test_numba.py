@@ -346,6 +346,13 @@ def test_hidden_layers_of_several_widths_fall_back() -> None:
     assert_close(found, reference.memory_recurrence(*arguments))
 
 
+def test_matrices_beyond_the_cache_fall_back() -> None:
+    parts = memory_case(1, 2, 300, 900, 1)
+    assert numba_backend.why_not("memory_recurrence", *parts[:2], *parts[5:], *parts[2:5])
+    parts = memory_case(1, 2, 100, 200, 1)
+    assert numba_backend.why_not("memory_recurrence", *parts[:2], *parts[5:], *parts[2:5]) is None
+
+
 @pytest.mark.parametrize("density", [0.0, 0.03, 0.9])
 @pytest.mark.parametrize("dtype", [torch.int8, torch.float32, torch.bool], ids=str)
 def test_dense_inputs_of_any_density_and_type(density: float, dtype: torch.dtype) -> None:

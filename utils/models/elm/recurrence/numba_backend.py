@@ -22,6 +22,7 @@ from utils.models.elm.recurrence.reference import TANH_SCALE, TANH_SLOPE, Layers
 from utils.models.elm.recurrence.threads import over_threads
 from utils.models.elm.recurrence.weight_gradients import weight_gradients
 
+LARGEST = 2**18  # numbers in a matrix that stays in a core's cache from frame to frame
 Grads = tuple[Tensor | None, ...]
 
 
@@ -35,7 +36,9 @@ def why_not(primitive: str, *tensors: Tensor) -> str | None:
     if types not in ({torch.float32}, {torch.float64}):
         return f"takes tensors that are all float32 or all float64, found {sorted(map(str, types))}"
     if primitive == "memory_recurrence":
-        inputs, _, *layers = tensors[:-3]
+        inputs, recurrent, *layers = tensors[:-3]
+        if recurrent.numel() > LARGEST:
+            return f"leaves matrices of more than {LARGEST} numbers to PyTorch's own products"
         if any(len(weight) != inputs.shape[2] for weight in layers[:-2:2]):
             return "takes hidden layers of one width only"
     return None
@@ -107,9 +110,10 @@ class _FilterEvents(Function):
     def forward(
         ctx: Any, events: Events, weights: Tensor, kappa: Tensor, initial: Tensor
     ) -> Tensor:
+        events = _typed(events, weights)
         batch, n_frames = events.ptr.shape[0], events.ptr.shape[1] - 1
         filtered = weights.new_empty(batch, n_frames, weights.shape[1])
-        arrays = _arrays(*_typed(events, weights), weights, kappa, initial, filtered)
+        arrays = _arrays(*events, weights, kappa, initial, filtered)
         try:
             over_threads(numba_filters.events_forward, batch, *arrays)
         except IndexError:
@@ -131,7 +135,7 @@ class _FilterEvents(Function):
         weights, kappa, initial = parts
         grad_drive, grad_kappa, grad_initial = _filter_gradients(grad, filtered, kappa, initial)
         grad_weights = _zeros_like(weights)
-        arrays = _arrays(*_typed(ctx.events, weights), grad_drive, grad_weights)
+        arrays = _arrays(*ctx.events, grad_drive, grad_weights)
         over_threads(numba_filters.events_backward, len(weights), *arrays)
         return None, grad_weights, grad_kappa, grad_initial
 
@@ -211,10 +215,11 @@ def _filter_gradients(
     return grad_drive, grad_kappa.sum(0), grad_initial
 
 
-def _typed(events: Events, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The lists in the types that kernels know; no values where all are 1."""
-    val = weights.new_empty(0) if events.val is None else events.val.to(weights.dtype)
-    return events.idx.long(), events.ptr.long(), val
+def _typed(events: Events, weights: Tensor) -> Events:
+    """In the types that kernels know."""
+    idx, ptr, val = events
+    val = weights.new_ones(len(idx)) if val is None else val.to(weights.dtype)
+    return Events(idx.long(), ptr.long().contiguous(), val)
 
 
 def _remember(

@@ -20,7 +20,7 @@ def find_events(first, last, rows, most):
     n_inputs, none = rows.shape[1], rows.dtype.type(0)
     room = min(most, (last - first) * n_inputs) + n_inputs
     counts = np.zeros(last - first, np.int64)
-    idx, val = np.empty(room, np.int32), np.empty(room, rows.dtype)
+    idx, val = np.empty(room, np.int64), np.empty(room, rows.dtype)
     n = 0
     for r in range(first, last):
         row, before = rows[r], n
@@ -79,7 +79,7 @@ def filter_backward(
 def events_forward(first, last, idx, ptr, val, weights, kappa, initial, filtered):
     """As :func:`filter_forward`, the drive being the weights (input, channel) of all events.
 
-    ``val`` is empty where all values are 1. Raises IndexError before it reads beyond an array.
+    Raises IndexError before it reads beyond an array.
     """
     n_channels = len(kappa)
     for b in range(first, last):
@@ -93,12 +93,8 @@ def events_forward(first, last, idx, ptr, val, weights, kappa, initial, filtered
                 i = idx[e]
                 if i < 0 or i >= len(weights):
                     raise IndexError("idx")
-                if len(val):
-                    for c in range(n_channels):
-                        state[c] += val[e] * weights[i, c]
-                else:
-                    for c in range(n_channels):
-                        state[c] += weights[i, c]
+                for c in range(n_channels):
+                    state[c] += val[e] * weights[i, c]
             for c in range(n_channels):
                 filtered[b, t, c] = state[c]
 
@@ -116,12 +112,8 @@ def events_backward(first, last, idx, ptr, val, grad_drive, grad_weights):
             for e in range(ptr[b, t], ptr[b, t + 1]):
                 i = idx[e]
                 if first <= i < last:
-                    if len(val):
-                        for c in range(n_channels):
-                            grad_weights[i, c] += val[e] * grad_drive[b, t, c]
-                    else:
-                        for c in range(n_channels):
-                            grad_weights[i, c] += grad_drive[b, t, c]
+                    for c in range(n_channels):
+                        grad_weights[i, c] += val[e] * grad_drive[b, t, c]
 
 
 @kernel
