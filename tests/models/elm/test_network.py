@@ -158,7 +158,7 @@ def test_autocast_gives_what_a_rounded_front_gives(network, inputs, front):
             {"layers": [{"num_output": 3, "memory": 5}]},
             "no argument 'memory'; did you mean num_mem",
         ),
-        ({"layers": [{"num_output": 3, "delta_t": 0}]}, "delta_t must be a positive number"),
+        ({"layers": [{"num_output": 3, "delta_t": 0}]}, "delta_t must be a positive finite number"),
         ({"layers": [{"num_output": 3, "num_branch": 5}]}, "num_branch or num_synapse_per_branch"),
     ],
 )

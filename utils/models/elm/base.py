@@ -12,15 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from utils.models.elm.arguments import check_choices, check_counts, check_numbers
+from utils.models.elm.arguments import check_arguments
 from utils.models.elm.recurrence import (
-    BACKENDS,
     Events,
     filter_dense,
     filter_inputs,
     memory_recurrence,
 )
-from utils.models.elm.recurrence.reference import ACTIVATIONS
 from utils.models.elm.routing import route
 from utils.models.elm.timescales import bounded_tau, decay, finite_proto_tau, initial_proto_tau
 
@@ -94,55 +92,44 @@ class ELM(nn.Module, ABC):
         backend: str,
     ) -> None:
         super().__init__()
-        num_branch = num_input if num_branch is None else num_branch
-        check_counts(
-            1,
-            num_input=num_input,
-            num_output=num_output,
-            num_memory=num_memory,
-            num_branch=num_branch,
-            num_synapse_per_branch=num_synapse_per_branch,
-        )
-        mlp_hidden_size = 2 * num_memory if mlp_hidden_size is None else mlp_hidden_size
-        check_counts(1, mlp_hidden_size=mlp_hidden_size)
-        check_counts(0, mlp_num_layers=mlp_num_layers, routing_seed=routing_seed)
-        check_numbers(positive=True, delta_t=delta_t, w_s_value=w_s_value)
-        check_numbers(lambda_value=lambda_value, memory_tau_min=memory_tau_min)
-        check_numbers(memory_tau_max=memory_tau_max)
+        self.num_input, self.num_output, self.num_memory = num_input, num_output, num_memory
+        self.num_branch = num_input if num_branch is None else num_branch
+        self.num_synapse_per_branch = num_synapse_per_branch
+        self.input_to_synapse_routing, self.routing_seed = input_to_synapse_routing, routing_seed
+        self.mlp_num_layers, self.mlp_hidden_size = mlp_num_layers, mlp_hidden_size
+        self.mlp_activation = mlp_activation
+        self.lambda_value, self.delta_t, self.w_s_value = lambda_value, delta_t, w_s_value
+        self.memory_tau_min, self.memory_tau_max = memory_tau_min, memory_tau_max
+        self.learn_memory_tau, self.backend = learn_memory_tau, backend
+        check_arguments(self)
         if memory_tau_max < memory_tau_min:
             raise ValueError(
                 f"memory_tau_max must be at least memory_tau_min = {memory_tau_min}; found "
                 f"{memory_tau_max}"
             )
-        check_choices((True, False), learn_memory_tau=learn_memory_tau)
-        check_choices(tuple(ACTIVATIONS), mlp_activation=mlp_activation)
-        check_choices(BACKENDS, backend=backend)
-        self.num_input, self.num_output, self.num_memory = num_input, num_output, num_memory
-        self.num_branch, self.num_synapse_per_branch = num_branch, num_synapse_per_branch
-        self.num_synapse = num_branch * num_synapse_per_branch
-        self.mlp_num_layers, self.mlp_activation = mlp_num_layers, mlp_activation
-        self.mlp_hidden_size = mlp_hidden_size
-        self.lambda_value, self.delta_t = lambda_value, delta_t
-        self.memory_tau_min = memory_tau_min
         self.memory_tau_max = max(memory_tau_min + 3e-6, memory_tau_max)
-        self.learn_memory_tau = learn_memory_tau
-        self.w_s_value = w_s_value
-        self.input_to_synapse_routing = input_to_synapse_routing
-        self.routing_seed, self.backend = routing_seed, backend
+        self.mlp_hidden_size = 2 * num_memory if mlp_hidden_size is None else mlp_hidden_size
+        self.num_synapse = self.num_branch * num_synapse_per_branch
+        self._build()
 
+    def _build(self) -> None:
         self.mlp = MLP(
-            num_branch + num_memory,
+            self.num_branch + self.num_memory,
             self.mlp_hidden_size,
-            num_memory,
-            mlp_num_layers,
-            mlp_activation,
+            self.num_memory,
+            self.mlp_num_layers,
+            self.mlp_activation,
         )
-        self._proto_w_s = nn.Parameter(torch.full((self.num_synapse,), float(w_s_value)))
-        self.w_y = nn.Linear(num_memory, num_output)
-        proto = initial_proto_tau(num_memory, self.memory_tau_min, self.memory_tau_max)
-        self._hold("_proto_tau_m", proto, learn_memory_tau)
+        self._proto_w_s = nn.Parameter(torch.full((self.num_synapse,), float(self.w_s_value)))
+        self.w_y = nn.Linear(self.num_memory, self.num_output)
+        proto = initial_proto_tau(self.num_memory, self.memory_tau_min, self.memory_tau_max)
+        self._hold("_proto_tau_m", proto, self.learn_memory_tau)
         index, connected = route(
-            input_to_synapse_routing, num_input, num_branch, num_synapse_per_branch, routing_seed
+            self.input_to_synapse_routing,
+            self.num_input,
+            self.num_branch,
+            self.num_synapse_per_branch,
+            self.routing_seed,
         )
         self.register_buffer("input_to_synapse_indices", index)
         self.register_buffer("valid_indices_mask", connected)

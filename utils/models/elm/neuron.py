@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from utils.config import ConfigError, near_matches
-from utils.models.elm.arguments import check_choices, check_numbers
+from utils.models.elm.arguments import check_arguments
 from utils.models.elm.base import ELM, ELMTrace
 from utils.models.elm.recurrence import Events, filter_dense, filter_synapses
 from utils.models.elm.timescales import decay
@@ -101,9 +101,8 @@ class ELMv1(ELM):
             routing_seed,
             backend,
         )
-        check_numbers(tau_s_value=tau_s_value)
-        check_choices((True, False), learn_synapse_tau=learn_synapse_tau)
         self.tau_s_value, self.learn_synapse_tau = tau_s_value, learn_synapse_tau
+        check_arguments(self)
         self._hold("tau_s", torch.full((self.num_synapse,), float(tau_s_value)), learn_synapse_tau)
         self._tau_s_seen = None  # tensor, its version, and whether branches share it
 
@@ -200,9 +199,8 @@ class ELMv2(ELM):
             routing_seed,
             backend,
         )
-        check_numbers(tau_b_value=tau_b_value)
-        check_choices((True, False), learn_branch_tau=learn_branch_tau)
         self.tau_b_value, self.learn_branch_tau = tau_b_value, learn_branch_tau
+        check_arguments(self)
         self._hold("tau_b", torch.full((self.num_branch,), float(tau_b_value)), learn_branch_tau)
 
     @property
