@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, Literal, Protocol
 
 from pydantic import Field, ValidationInfo, field_validator
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from utils.config import Config, ConfigError, near_matches
-from utils.models.elm.neuron import ELMv1, ELMv2
+from utils.config import Config
+from utils.models.elm.neuron import ELMv1, ELMv2, build_neuron
 from utils.training import TrainerConfig, TrainingTask
-
-NEURONS = {"v1": ELMv1, "v2": ELMv2}
 
 
 class NeuronIOWindows(Config):
@@ -37,12 +35,12 @@ class NeuronIOExperiment(Config):
     @field_validator("neuron")
     @classmethod
     def _can_be_built(cls, neuron: dict[str, Any], others: ValidationInfo) -> dict[str, Any]:
-        _build(others.data.get("version", "v1"), neuron)
+        build_neuron(others.data.get("version", "v1"), neuron)
         return neuron
 
     def build_neuron(self) -> ELMv1 | ELMv2:
         """A neuron with fresh weights."""
-        return _build(self.version, self.neuron)
+        return build_neuron(self.version, self.neuron)
 
 
 class NeuronIOEvents(Protocol):
@@ -84,6 +82,17 @@ class NeuronIOTask(TrainingTask):
         return neuronio_losses(output, spikes, soma, self.burn_in), len(spikes)
 
 
+@torch.no_grad()
+def start_at_rate(neuron: ELMv1 | ELMv2, rate: float) -> None:
+    """Let a fresh neuron predict spikes with the probability ``rate`` per ms.
+
+    Spikes are rare. A neuron that starts at one half first learns to say no, most of all when much
+    goes on, and needs hundreds of steps to unlearn that (the bias of Lin et al., "Focal Loss for
+    Dense Object Detection", ICCV 2017).
+    """
+    neuron.w_y.bias[0] = math.log(rate / (1 - rate))
+
+
 def neuronio_losses(
     output: Tensor, spikes: Tensor, soma: Tensor, burn_in: int = 0
 ) -> dict[str, Tensor]:
@@ -109,11 +118,3 @@ def neuronio_losses(
     bce = functional.binary_cross_entropy_with_logits(logit, spikes[:, burn_in:])
     mse = functional.mse_loss(voltage, soma[:, burn_in:])
     return {"loss": (bce + mse) / 2, "bce": bce, "mse": mse}
-
-
-def _build(version: str, arguments: dict[str, Any]) -> ELMv1 | ELMv2:
-    known = list(inspect.signature(NEURONS[version]).parameters)
-    for name in arguments:
-        if name not in known:
-            raise ConfigError(f"there is no argument '{name}'{near_matches(name, known)}")
-    return NEURONS[version](**arguments)
