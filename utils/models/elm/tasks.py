@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, Protocol
 
-from pydantic import Field, ValidationInfo, field_validator
 import torch
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from utils.config import Config
 from utils.models.elm.neuron import ELMv1, ELMv2, build_neuron
 from utils.training import TrainerConfig, TrainingTask
+
+RAREST = 1e-6  # spikes per ms that a neuron may start with
 
 
 class NeuronIOWindows(Config):
@@ -90,6 +93,7 @@ def start_at_rate(neuron: ELMv1 | ELMv2, rate: float) -> None:
     goes on, and needs hundreds of steps to unlearn that (the bias of Lin et al., "Focal Loss for
     Dense Object Detection", ICCV 2017).
     """
+    rate = min(max(rate, RAREST), 1 - RAREST)
     neuron.w_y.bias[0] = math.log(rate / (1 - rate))
 
 
