@@ -148,6 +148,14 @@ def test_repeated_events_add_up_and_samples_may_lie_apart(make, dendrite, backen
     torch.testing.assert_close(one, neuron(X[:1]))
 
 
+def test_sizes_of_events_have_a_gradient(make, spikes, version, dendrite, backend):
+    neuron, X = make(version, dendrite, backend).double(), spikes().double().requires_grad_()
+    idx, ptr, val = events_from_dense(X)
+    neuron.forward_events(idx, ptr, val.requires_grad_()).square().sum().backward()
+    neuron(X).square().sum().backward()
+    torch.testing.assert_close(val.grad, X.grad[X != 0])
+
+
 def test_events_of_few_branches_are_never_made_dense(make, spikes, monkeypatch):
     monkeypatch.delattr(Events, "dense")
     for dendrite in ("neighbours", "random", "single", "neuronio"):

@@ -56,6 +56,8 @@ def filter_inputs(
         if events is None:
             return filter_dense(inputs.to(weights.dtype) @ weights, kappa, initial, backend)
         inputs = events
+    elif inputs.val is not None and inputs.val.requires_grad:
+        chosen = reference  # the only one with a gradient of the sizes of events
     return chosen.filter_events(inputs, weights, kappa, initial)
 
 
