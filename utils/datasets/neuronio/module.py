@@ -75,6 +75,12 @@ class NeuronIODataModule(lightning.LightningDataModule):
         self.train_windows = RandomWindows(store, simulations, window, burn_in, batch_size, seed)
         self.validation_windows = AllWindows(others, held_out, window, burn_in, batch_size)
 
+    @property
+    def spike_rate(self) -> float:
+        """Spikes per ms of the training simulations."""
+        store, simulations = self.train_windows.store, self.train_windows.simulations
+        return store.spikes_per_simulation()[simulations].mean() / store.duration
+
     def train_dataloader(self) -> DataLoader:
         """Windows drawn anew in each epoch."""
         return self._loader(self.train_windows, self.batches_per_epoch)

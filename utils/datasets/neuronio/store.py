@@ -140,6 +140,10 @@ class NeuronIOStore:
         """In all files."""
         return len(self)
 
+    def spikes_per_simulation(self) -> NDArray[np.int64]:
+        """Output spikes, (simulation,)."""
+        return np.concatenate([file.spikes.sum(axis=1, dtype=np.int64) for file in self.files])
+
     def windows(
         self, simulations: NDArray[np.integer], starts: NDArray[np.integer], window: int
     ) -> NeuronIOBatch:
