@@ -72,11 +72,14 @@ def test_several_threads_at_once(train, set_threads):
             assert_close(found, expected, rtol=0, atol=0)
 
 
-def test_calls_from_within_a_kernel_thread(set_threads):
-    set_threads(2)
+def test_calls_within_calls_do_not_wait_for_each_other(set_threads):
+    set_threads(8)  # more than the pool has on most machines
+
+    def nested(first: int, last: int, depth: int) -> Tensor:
+        return filtered() if depth == 0 else over_threads(nested, 4, depth - 1)[0]
+
     expected = filtered()
-    found = over_threads(lambda first, last: filtered(), 2)
-    assert_close(found, [expected, expected], rtol=0, atol=0)
+    assert_close(over_threads(nested, 8, 2), [expected] * 8, rtol=0, atol=0)
 
 
 def test_an_error_in_a_thread_is_raised_and_the_next_call_works(set_threads):

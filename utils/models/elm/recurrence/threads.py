@@ -36,10 +36,14 @@ def over_threads(compiled: Callable, n: int, *arguments: Any) -> list[Any]:
     in order. Kernels must not depend on how they are split."""
     n_ranges = max(1, min(torch.get_num_threads(), n))
     edges = np.linspace(0, n, n_ranges + 1).astype(int).tolist()
-    ranges = list(pairwise(edges))
-    others = [_pool().submit(compiled, *range_, *arguments) for range_ in ranges[1:]]
-    own = compiled(*ranges[0], *arguments)
-    return [own, *(other.result() for other in others)]
+    own, *ranges = pairwise(edges)
+    others = [_pool().submit(compiled, *range_, *arguments) for range_ in ranges]
+    results = [compiled(*own, *arguments)]
+    for range_, other in zip(ranges, others):
+        # what no thread has begun is done here, so that nobody ever waits for a busy pool
+        begun = not other.cancel()
+        results.append(other.result() if begun else compiled(*range_, *arguments))
+    return results
 
 
 _pools: list[ThreadPoolExecutor] = []  # the one of this process, once it was needed
