@@ -132,3 +132,11 @@ def test_windows_can_be_sent_to_processes_that_are_started_anew(converted):
 def test_settings_that_leave_nothing_are_refused(converted, settings, message):
     with pytest.raises(ValueError, match=message):
         module(converted, **settings)
+
+
+def test_spike_rate_is_that_of_the_training_simulations(converted):
+    data = module(converted)
+    spikes = np.concatenate([file.spikes for file in data.train_windows.store.files])
+    kept = data.train_windows.simulations
+    assert len(kept) < len(spikes)
+    assert data.spike_rate == pytest.approx(spikes[kept].mean())

@@ -12,7 +12,12 @@ from torch.utils.data import DataLoader
 
 from utils.config import ConfigError, load_config
 from utils.models.elm import ELMv1, ELMv2
-from utils.models.elm.tasks import NeuronIOExperiment, NeuronIOTask, neuronio_losses
+from utils.models.elm.tasks import (
+    NeuronIOExperiment,
+    NeuronIOTask,
+    neuronio_losses,
+    start_at_rate,
+)
 from utils.training import TrainerConfig, fit_task
 
 CONFIG = TrainerConfig(
@@ -120,3 +125,12 @@ def test_the_published_settings_build_a_neuron():
 def test_wrong_settings_are_named(override, message):
     with pytest.raises(ConfigError, match=message):
         load_config("elm/neuronio", [override], NeuronIOExperiment)
+
+
+@pytest.mark.parametrize(("rate", "predicted"), [(0.001, 0.001), (0.0, 1e-6), (1.0, 1 - 1e-6)])
+def test_a_fresh_neuron_at_rest_predicts_the_rate(rate, predicted):
+    neuron = ELMv2(5, 2, num_memory=3)
+    torch.nn.init.zeros_(neuron.w_y.weight)
+    start_at_rate(neuron, rate)
+    probability = neuron.neuronio_eval_forward(torch.zeros(1, 2, 5))[..., 0]
+    assert probability.detach().numpy() == pytest.approx(predicted, rel=1e-4)
