@@ -76,16 +76,17 @@ def test_filter_kernel_compiles(dtype, tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     blocks = {"FRAMES": triton_backend.FRAMES, "CHANNELS": triton_backend.CHANNELS}
     for backwards in (False, True):
-        settings = {"BACKWARDS": backwards, "num_warps": 4, **blocks}
+        settings = {"BACKWARDS": backwards, **blocks, **triton_backend.COMPILER}
         assert spilled_bytes(triton_kernels.filter_kernel, dtype, tmp_path, **settings) == 0
 
 
-def spilled_bytes(kernel, dtype: torch.dtype, folder: Path, num_warps: int, **constants) -> int:
-    """Compile for an H100, which need not be there: what finds no room in the registers."""
+def spilled_bytes(kernel, dtype: torch.dtype, folder: Path, **settings) -> int:
+    """Compile for an H100, which need not be there: bytes without room in the registers."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
+    constants = {name: settings.pop(name) for name in kernel.arg_names if name in settings}
     pointer = {torch.float32: "*fp32", torch.float64: "*fp64"}[dtype]
     signature = {
         name: "constexpr" if name in constants else "i32" if name.startswith("n_") else pointer
@@ -97,13 +98,12 @@ def spilled_bytes(kernel, dtype: torch.dtype, folder: Path, num_warps: int, **co
         if type_ == pointer
     }
     source = ASTSource(kernel, signature, constants, aligned)
-    target = GPUTarget("cuda", 90, 32)
-    compiled = triton.compile(source, target=target, options={"num_warps": num_warps})
-    code, binary = folder / "kernel.ptx", folder / "kernel.cubin"
-    code.write_text(compiled.asm["ptx"])
-    assembler = [triton.knobs.nvidia.ptxas.path, "-v", "-arch=sm_90a", code, "-o", binary]
-    report = subprocess.run(assembler, capture_output=True, text=True, check=True).stderr
-    return int(re.search(r"(\d+) bytes spill stores", report)[1])
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=settings)
+    binary = folder / "kernel.cubin"
+    binary.write_bytes(compiled.asm["cubin"])
+    command = [triton.knobs.nvidia.cuobjdump.path, "--dump-resource-usage", binary]
+    usage = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"STACK:(\d+)", usage)[1])
 
 
 @pytest.fixture

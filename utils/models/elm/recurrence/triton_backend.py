@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, partial
+from typing import Any
 
 import torch
 import triton
@@ -23,6 +24,7 @@ from utils.models.elm.recurrence.weight_gradients import weight_gradients
 
 DEVICE = "cpu" if triton.knobs.runtime.interpret else "cuda"
 FRAMES, CHANNELS = 64, 16  # that a program filters at once
+COMPILER = {"enable_fp_fusion": True}  # a product and a sum are one step; Triton 3.10 asks for it
 TWO_FIT, ONE_FITS = 2**16, 2**17  # bytes of a padded matrix: how many registers can hold
 
 
@@ -73,24 +75,31 @@ class _Filter(Function):
     """Its gradient is made of differentiable steps, hence so are all higher ones."""
 
     @staticmethod
-    def forward(ctx, drive: Tensor, kappa: Tensor, initial: Tensor, backwards: bool) -> Tensor:
+    def forward(ctx: Any, drive: Tensor, kappa: Tensor, initial: Tensor, backwards: bool) -> Tensor:
         drive = drive.contiguous()
         batch, n_frames, n_channels = drive.shape
         filtered = torch.empty_like(drive)
         channels = min(CHANNELS, triton.next_power_of_2(n_channels))
         grid = batch, triton.cdiv(n_channels, channels)
-        sizes = {"n_frames": n_frames, "n_channels": n_channels}
-        blocks = {"BACKWARDS": backwards, "FRAMES": FRAMES, "CHANNELS": channels}
         with torch.cuda.device_of(drive):
             triton_kernels.filter_kernel[grid](
-                drive, kappa.contiguous(), initial.contiguous(), filtered, **sizes, **blocks
+                drive,
+                kappa.contiguous(),
+                initial.contiguous(),
+                filtered,
+                n_frames,
+                n_channels,
+                BACKWARDS=backwards,
+                FRAMES=FRAMES,
+                CHANNELS=channels,
+                **COMPILER,
             )
         ctx.backwards = backwards
         ctx.save_for_backward(filtered, kappa, initial)
         return filtered
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         filtered, kappa, initial = ctx.saved_tensors
         adjoint = _Filter.apply(grad, kappa, torch.zeros_like(initial), not ctx.backwards)
         if ctx.backwards:
@@ -106,14 +115,14 @@ class _Memory(Function):
     """Tensors as of :func:`memory_recurrence`, the layers' last."""
 
     @staticmethod
-    def forward(ctx, activation: str, *parts: Tensor) -> Tensor:
+    def forward(ctx: Any, activation: str, *parts: Tensor) -> Tensor:
         memory, tanh, hidden = _run(activation, parts, kept=True)
         ctx.activation = activation
         ctx.save_for_backward(memory, tanh, hidden, *parts)
         return memory
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         memory, tanh, hidden, *parts = ctx.saved_tensors
         if torch.is_grad_enabled():  # this gradient will be differentiated
             again = partial(_reference, ctx.activation)
@@ -219,7 +228,7 @@ def _packed(layers: Sequence[Tensor]) -> tuple[Tensor | None, ...]:
 
 
 def _settings(activation: str, recurrent: Tensor, depth: int) -> dict[str, int | float]:
-    """Constants of the compiled kernels."""
+    """Constants and options of the compiled kernels."""
     n_hidden, n_memory = recurrent.shape
     size = _padded_bytes(recurrent, depth)
     return {
@@ -232,6 +241,7 @@ def _settings(activation: str, recurrent: Tensor, depth: int) -> dict[str, int |
         "MEMORY": triton.next_power_of_2(n_memory),
         "HIDDEN": triton.next_power_of_2(n_hidden),
         "num_warps": 8 if size > TWO_FIT else max(size // 2**12, 1),
+        **COMPILER,
     }
 
 
