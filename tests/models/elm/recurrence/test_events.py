@@ -51,6 +51,12 @@ def test_nan_is_an_event() -> None:
     assert val.isnan().all()
 
 
+def test_zeros_with_a_sign_are_no_events() -> None:
+    assert not events_from_dense(-torch.zeros(2, 3, 9)).idx.numel()
+    smallest = torch.full((1, 1, 9), -128, dtype=torch.int8)  # of its bits only the first is set
+    assert_close(events_from_dense(smallest).dense(9), smallest.float())
+
+
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_share_above_which_there_are_no_lists(n_threads: int) -> None:
     before = torch.get_num_threads()

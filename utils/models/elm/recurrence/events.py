@@ -81,7 +81,9 @@ def events_from_dense(X: Tensor, densest: float = 1.0) -> Events | None:
         return events and Events(*(part.to(X.device) for part in events))
     batch, time, _ = X.shape
     rows = X.detach().contiguous().view(BITS[X.element_size()]).flatten(0, 1).numpy()
-    found = over_threads(find_events, len(rows), rows, int(densest * rows.size))
+    mask = np.iinfo(rows.dtype).max if X.is_floating_point() else -1  # -0.0 is 0, too
+    most = int(densest * rows.size)
+    found = over_threads(find_events, len(rows), rows, rows.dtype.type(mask), most)
     counts, idx, val = (torch.from_numpy(np.concatenate(part)) for part in zip(*found))
     if len(counts) < len(rows) or len(idx) > densest * rows.size:
         return None

@@ -11,11 +11,12 @@ ZERO, TINY = np.float32(0), np.float32(1e-30)
 
 
 @kernel
-def find_events(first, last, rows, most):
-    """Entries other than 0 in a range of rows (row, input), which are bits of any integer type.
+def find_events(first, last, rows, mask, most):
+    """Entries other than 0 in a range of rows (row, input), whose bits are read as integers.
 
-    Returns how many each row has, and inputs and values of all; nothing at all where there are more
-    than ``most``, with which the search ends.
+    Bits outside of ``mask`` do not count, such as the sign of a zero. Returns how many each row
+    has, and inputs and values of all; nothing at all where there are more than ``most``, with
+    which the search ends.
     """
     n_inputs, none = rows.shape[1], rows.dtype.type(0)
     room = min(most, (last - first) * n_inputs) + n_inputs
@@ -28,12 +29,12 @@ def find_events(first, last, rows, most):
             found = none
             for i in range(BLOCK):
                 found |= row[start + i]
-            if found != none:
+            if found & mask != none:
                 for i in range(start, start + BLOCK):
                     idx[n], val[n] = i, row[i]  # overwritten by the next one unless it is an event
-                    n += row[i] != none
+                    n += row[i] & mask != none
         for i in range(n_inputs // BLOCK * BLOCK, n_inputs):
-            if row[i] != none:
+            if row[i] & mask != none:
                 idx[n], val[n] = i, row[i]
                 n += 1
         if n > most:
