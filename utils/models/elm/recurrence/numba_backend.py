@@ -229,7 +229,7 @@ def _remember(
     inputs, recurrent, keep, gain, initial, *layers = parts
     matrices = [recurrent, *layers[::2]]
     weights = _padded([matrix.mT for matrix in matrices])
-    biases = weights.new_zeros(weights.shape[:2])
+    biases = np.zeros(weights.shape[:2], weights.dtype)
     for row, bias in zip(biases[1:], layers[1::2]):
         row[: len(bias)] = bias.detach()
     batch, n_frames, n_hidden = inputs.shape
@@ -240,7 +240,9 @@ def _remember(
     over_threads(
         numba_memory.memory_forward,
         batch,
-        *_arrays(inputs, weights, biases),
+        *_arrays(inputs),
+        weights,
+        biases,
         _padded_widths(matrices),
         *_arrays(keep, TANH_SCALE * gain, initial[:, None]),
         activation == "silu",
@@ -265,7 +267,8 @@ def _memory_gradients(
     over_threads(
         numba_memory.memory_backward,
         len(memory),
-        *_arrays(grad, _padded(matrices)),
+        *_arrays(grad),
+        _padded(matrices),
         _padded_widths(matrices),
         *_arrays(keep, TANH_SCALE * TANH_SLOPE * gain),
         activation == "silu",
@@ -279,12 +282,13 @@ def _memory_gradients(
     return [signals[0], grad_recurrent, grad_keep, grad_gain, grad_initial, *of_layers]
 
 
-def _padded(matrices: Sequence[Tensor]) -> Tensor:
+def _padded(matrices: Sequence[Tensor]) -> np.ndarray:
     """(matrix, row, column) with zeros around, of whole registers."""
-    room = max(_whole_registers(n) for matrix in matrices for n in matrix.shape)
-    padded = matrices[0].new_zeros(len(matrices), room, room)
-    for target, matrix in zip(padded, matrices):
-        target[: matrix.shape[0], : matrix.shape[1]] = matrix.detach()
+    arrays = [matrix.detach().numpy() for matrix in matrices]
+    room = max(_whole_registers(n) for array in arrays for n in array.shape)
+    padded = np.zeros((len(arrays), room, room), arrays[0].dtype)
+    for target, array in zip(padded, arrays):
+        target[: array.shape[0], : array.shape[1]] = array
     return padded
 
 
