@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.testing import assert_close
 
 from utils.models.elm import recurrence
@@ -364,8 +365,18 @@ def test_dense_inputs_of_any_density_and_type(density: float, dtype: torch.dtype
 
 
 def test_gradient_of_dense_inputs() -> None:
-    inputs = torch.zeros(2, 5, 40, dtype=DOUBLE, requires_grad=True)
-    weights = normal(40, 3)
-    filtered = recurrence.filter_inputs(inputs, weights, torch.zeros(3).double(), normal(2, 3))
-    (gradient,) = torch.autograd.grad(filtered.sum(), inputs)
-    assert_close(gradient, weights.sum(1).expand(2, 5, 40))
+    weights, kappa = normal(40, 3), uniform(3)
+
+    def filtered(inputs: Tensor, backend: str = "auto") -> Tensor:
+        return recurrence.filter_inputs(inputs, weights, kappa, torch.zeros(2, 3).double(), backend)
+
+    silence = torch.zeros(2, 5, 40, dtype=DOUBLE)
+    slopes = torch.autograd.functional.jacobian(filtered, silence)
+    assert_close(slopes, torch.autograd.functional.jacobian(filtered, normal(2, 5, 40)))
+    with forward_ad.dual_level():
+        inputs = forward_ad.make_dual(silence, normal(2, 5, 40))
+        found, expected = (
+            forward_ad.unpack_dual(filtered(inputs, backend)).tangent
+            for backend in ("auto", "reference")
+        )
+    assert_close(found, expected)

@@ -48,17 +48,19 @@ def filter_inputs(
     -------
     (batch, time, channel).
     """
-    chosen = _choose("filter_events", backend, weights, kappa, initial)
-    if isinstance(inputs, Tensor):
-        events = None
-        if inputs.device.type == "cpu" and chosen is not reference and not inputs.requires_grad:
-            events = events_from_dense(inputs, SPARSE)
-        if events is None:
-            return filter_dense(inputs.to(weights.dtype) @ weights, kappa, initial, backend)
-        inputs = events
-    elif inputs.val is not None and inputs.val.requires_grad:
+    values = inputs.val if isinstance(inputs, Events) else inputs
+    has_gradient = values is not None and (values.requires_grad or transformed(values))
+    if has_gradient:
         chosen = reference  # the only one with a gradient of the sizes of events
-    return chosen.filter_events(inputs, weights, kappa, initial)
+    else:
+        chosen = _choose("filter_events", backend, weights, kappa, initial)
+    if isinstance(inputs, Events):
+        return chosen.filter_events(inputs, weights, kappa, initial)
+    if chosen is not reference and inputs.device.type == "cpu":
+        events = events_from_dense(inputs, SPARSE)
+        if events is not None:
+            return chosen.filter_events(events, weights, kappa, initial)
+    return filter_dense(inputs.to(weights.dtype) @ weights, kappa, initial, backend)
 
 
 def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor, backend: str = "auto") -> Tensor:
