@@ -244,9 +244,13 @@ class ELM(nn.Module, ABC):
         return self.input_to_synapse_indices, self.w_s * self.valid_indices_mask
 
     @property
-    @abstractmethod
     def gain(self) -> Tensor:
         """How strongly the perceptron writes into each memory unit (memory,)."""
+        return self._gain(self.kappa_m)
+
+    @abstractmethod
+    def _gain(self, kappa_m: Tensor) -> Tensor:
+        """:attr:`gain`, from :attr:`kappa_m`."""
 
     @abstractmethod
     def _branch_kappa(self) -> Tensor:
@@ -278,12 +282,13 @@ class ELM(nn.Module, ABC):
         """(batch, time, branch) -> (batch, time, memory)."""
         (weight, bias), *layers = self.mlp.layers()
         from_branches, from_memory = weight.split([self.num_branch, self.num_memory], dim=1)
+        kappa_m = self.kappa_m
         return memory_recurrence(
             functional.linear(branch, from_branches, bias),
-            from_memory * self.kappa_m,
+            from_memory * kappa_m,
             layers,
-            self.kappa_m,
-            self.gain,
+            kappa_m,
+            self._gain(kappa_m),
             initial,
             self.mlp_activation,
             self.backend,
@@ -303,10 +308,11 @@ class ELM(nn.Module, ABC):
     def _weights_to_branches(self) -> Tensor:
         """(input, branch): all synapses of a branch from the same input are one."""
         index, weights = self.synapses()
-        branch = torch.arange(self.num_synapse, device=index.device) // self.num_synapse_per_branch
+        branch = torch.arange(self.num_branch, device=index.device)[:, None]
+        place = index.view(self.num_branch, -1) * self.num_branch + branch
         total = weights.new_zeros(self.num_input * self.num_branch)
-        total = total.index_add(0, index * self.num_branch + branch, weights)
-        return total.unflatten(0, (self.num_input, self.num_branch))
+        total.index_add_(0, place.view(-1), weights)
+        return total.view(self.num_input, self.num_branch)
 
     def _synaptic_inputs(self, inputs: Tensor | Events) -> Tensor:
         """(batch, time, synapse), 0 at synapses that are not connected."""

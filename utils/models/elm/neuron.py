@@ -111,13 +111,11 @@ class ELMv1(ELM):
         """What synapses keep from one frame to the next (synapse,)."""
         return decay(self.tau_s, self.delta_t)
 
-    @property
-    def gain(self) -> Tensor:
-        """``lambda (1 - kappa_m)``."""
-        return self.lambda_value * (1 - self.kappa_m)
+    def _gain(self, kappa_m: Tensor) -> Tensor:
+        return self.lambda_value * (1 - kappa_m)
 
     def _branch_kappa(self) -> Tensor:
-        return self.kappa_s.unflatten(0, (self.num_branch, -1))[:, 0]
+        return decay(self.tau_s[:: self.num_synapse_per_branch], self.delta_t)
 
     def _branches_share_tau(self) -> bool:
         tau, seen = self.tau_s, self._tau_s_seen
@@ -213,9 +211,7 @@ class ELMv2(ELM):
         """What an update leaves of the memory's distance to its target (memory,)."""
         return decay(self.tau_m, self.delta_t * self.lambda_value)
 
-    @property
-    def gain(self) -> Tensor:
-        """``1 - kappa_lambda``."""
+    def _gain(self, kappa_m: Tensor) -> Tensor:
         return 1 - self.kappa_lambda
 
     def _branch_kappa(self) -> Tensor:
