@@ -10,6 +10,9 @@ NBVAL := --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanit
 SESSION ?= sample
 FILE ?= DATA/ett/ETTh1.csv
 
+# Several notebooks share the cores: threads that wait must sleep, or each slows down the others.
+run test test-code test-notebooks refresh: export OMP_WAIT_POLICY = PASSIVE
+
 .PHONY: help run test test-code test-notebooks lab refresh bench ett format lock
 .DEFAULT_GOAL := help
 
