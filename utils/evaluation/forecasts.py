@@ -226,7 +226,7 @@ def score_forecasts(
         raise ValueError(
             f"score_forecasts needs baselines, e.g. {', '.join(BASELINES)}; found none"
         )
-    block = _block(data, split)
+    block = find_block(data, split)
     how = (block, stride, tuple(levels))
     others = {name: _baseline_errors(name, *how) for name in baselines}
     if oracle is not None:
@@ -258,7 +258,7 @@ def score_oracle(
     the ceiling that fractions are measured against.
     """
     scores = score_forecasts(fitted_baseline(FLOOR, data), data, split=split, **how)
-    seen = _block(data, split), how.get("stride", 1), tuple(how.get("levels", LEVELS))
+    seen = find_block(data, split), how.get("stride", 1), tuple(how.get("levels", LEVELS))
     return replace(scores, model=name, settings={}, errors=_oracle_errors(knowing, *seen))
 
 
@@ -268,6 +268,14 @@ def fitted_baseline(name: str, data: WindowData) -> Forecaster:
     if name not in models:
         models[name] = build_forecaster(name).fit(data)
     return models[name]
+
+
+def find_block(data: WindowData, split: str) -> WindowSplit:
+    """The block of a name; ValueError where the recording has none."""
+    blocks = {block.name: block for block in data.splits if len(block)}
+    if split not in blocks:
+        raise ValueError(f"no windows in split '{split}'; this recording has {', '.join(blocks)}")
+    return blocks[split]
 
 
 def _errors(
@@ -298,13 +306,6 @@ def _oracle_errors(
     if key not in known:
         known[key] = errors_of_oracle(oracle, block, stride, levels)
     return known[key]
-
-
-def _block(data: WindowData, split: str) -> WindowSplit:
-    blocks = {block.name: block for block in data.splits if len(block)}
-    if split not in blocks:
-        raise ValueError(f"no windows in split '{split}'; this recording has {', '.join(blocks)}")
-    return blocks[split]
 
 
 def _by_horizon(errors: Errors, train_mean: Errors) -> pd.DataFrame:

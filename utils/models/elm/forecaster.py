@@ -96,10 +96,9 @@ class ELMModule(ForecastModule):
         series = inputs @ self.writes  # (batch, context, latent)
         if covariates is not None:
             series = torch.cat([series, covariates], dim=2)
-        with torch.autocast(inputs.device.type, enabled=False):  # long memories need all digits
-            memory = self.neuron.run(self.projection(series)).memory[:, -1]
+        last = self.neuron(self.projection(series))[:, -1]
         shape = self.sizes.horizon, self.head.n_outputs, self.config.latents
-        futures = self.neuron.w_y(memory).unflatten(1, shape)  # of the components
+        futures = last.unflatten(1, shape)  # of the components
         return (futures @ (self.reads @ self.turn).T).transpose(2, 3)
 
 

@@ -1,0 +1,199 @@
+"""Score single cells on the next frame: activity and events, beside what linear models say.
+
+The frames are those that follow the context of a window. A linear model has no probability of an
+event; its forecast of the activity ranks the frames instead, which is all that areas under curves
+look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from utils.evaluation.forecasts import find_block, fitted_baseline
+from utils.metrics import ForecastErrors, average_precision, block_bootstrap
+from utils.metrics.bootstrap import BLOCK_SECONDS, MIN_BLOCKS, interval_of_draws
+from utils.models.elm.cells import CellNeurons
+from utils.models.forecasting import build_forecaster
+from utils.models.forecasting.simple import train_moments
+from utils.training import past_covariates
+
+if TYPE_CHECKING:
+    from utils.models.forecasting import Forecaster
+    from utils.windows import WindowData, WindowSplit
+
+FLOORS = ("persistence", "ar16", "population_ridge")
+ELM = "elm_cell"
+EVENT_DRAWS = 200
+
+
+class CellSaid(NamedTuple):
+    """What a model said of the next frame."""
+
+    activity: NDArray[np.float32]  # (frame, cell)
+    event: NDArray[np.float32]  # (frame, cell), more for a likelier event
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """Scores of ELM neurons and floors on one block."""
+
+    by_cell: pd.DataFrame
+    """One row per cell and model: cell, region (where known), model, r2 of the activity about the
+    train mean with its interval low and high, auprc and auc of events, n_events, n_frames."""
+    overall: pd.DataFrame
+    """One row per floor, all cells together: model, skill of the ELM neurons (1 - MSE / MSE of the
+    floor) and auprc_gain (mean over cells), each with low and high; n_blocks."""
+
+
+def score_cells(
+    model: CellNeurons,
+    data: WindowData,
+    *,
+    split: str = "test",
+    floors: Sequence[str] = FLOORS,
+    seed: int = 0,
+) -> CellScores:
+    """Score fitted ELM neurons and floors on the same frames of a block.
+
+    Parameters
+    ----------
+    floors : forecasters, fitted here on the training block; with behaviour where they take it.
+    seed : of the bootstrap.
+
+    Intervals are 95 % of a moving-block bootstrap of minutes, NaN below ten of them.
+
+    Raises
+    ------
+    DataMismatchError
+        The neurons were fitted on another recording.
+    ValueError
+        The recording has no such block.
+    """
+    block = find_block(data, split)
+    forecast = model.forecast(block)
+    said = {ELM: CellSaid(forecast.activity, forecast.probability)}
+    for name in floors:
+        activity = _next_frame(_fitted_floor(name, data), block)[:, model.cells]
+        said[name] = CellSaid(activity, activity)
+    mean, deviation = (part[model.cells].numpy() for part in train_moments(data))
+    scored = _Scored(
+        truth=data.activity[torch.from_numpy(forecast.frames)][:, model.cells].numpy(),
+        seconds=data.timestamps[forecast.frames],
+        frame_rate=data.frame_rate,
+        train_mean=mean,
+        threshold=mean + model.config.event_deviations * deviation,
+        seed=seed,
+    )
+    by_cell = pd.concat([scored.by_cell(one, model.cells, name) for name, one in said.items()])
+    if "region" in data.neurons:
+        by_cell.insert(1, "region", data.neurons["region"].to_numpy()[by_cell["cell"]])
+    return CellScores(by_cell.reset_index(drop=True), scored.overall(said))
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The frames of a block that are scored."""
+
+    truth: NDArray[np.float32]  # (frame, cell), NaN where missing
+    seconds: NDArray[np.float64]  # (frame,)
+    frame_rate: float
+    train_mean: NDArray[np.float64]  # (cell,)
+    threshold: NDArray[np.float64]  # (cell,) of an event
+    seed: int
+
+    def by_cell(self, said: CellSaid, cells: Sequence[int], name: str) -> pd.DataFrame:
+        """One row per cell."""
+        auprc = average_precision(said.event[:, None], self.truth[:, None], self.threshold)[0]
+        rows = []
+        for place, cell in enumerate(cells):
+            truth = self.truth[:, place]
+            seen = np.isfinite(truth)
+            events = truth[seen] > self.threshold[place]
+            level = np.full_like(truth, self.train_mean[place])
+            errors = (self._errors(each, [place]) for each in (said.activity[:, place], level))
+            r2 = block_bootstrap(*errors, seed=self.seed)
+            mixed = 0 < events.sum() < len(events)
+            rows.append(
+                {
+                    "cell": cell,
+                    "model": name,
+                    "r2": r2.skill[0],
+                    "r2_low": r2.low[0],
+                    "r2_high": r2.high[0],
+                    "auprc": auprc[place],
+                    "auc": roc_auc_score(events, said.event[seen, place]) if mixed else np.nan,
+                    "n_events": int(events.sum()),
+                    "n_frames": len(events),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def overall(self, said: Mapping[str, CellSaid]) -> pd.DataFrame:
+        """One row per floor."""
+        every = list(range(self.truth.shape[1]))
+        errors = {name: self._errors(one.activity, every) for name, one in said.items()}
+        draws = {name: self._auprc_draws(one) for name, one in said.items()}
+        rows = []
+        for name in list(said)[1:]:
+            skill = block_bootstrap(errors[ELM], errors[name], seed=self.seed)
+            gain = draws[ELM] - draws[name]
+            low, high = np.nan, np.nan
+            if skill.n_blocks >= MIN_BLOCKS:
+                ends = interval_of_draws(gain[:1, None], gain[1:, None], skill.n_blocks, 0.95)
+                low, high = (float(end[0]) for end in ends)
+            rows.append(
+                {
+                    "model": name,
+                    "skill": skill.skill[0],
+                    "skill_low": skill.low[0],
+                    "skill_high": skill.high[0],
+                    "auprc_gain": gain[0],
+                    "auprc_gain_low": low,
+                    "auprc_gain_high": high,
+                    "n_blocks": skill.n_blocks,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def _errors(self, activity: NDArray, places: list[int]) -> ForecastErrors:
+        shape = len(self.truth), 1, len(places)
+        errors = ForecastErrors(self.train_mean[places], self.frame_rate)
+        return errors.update(
+            activity.reshape(shape), self.truth[:, places].reshape(shape), start_times=self.seconds
+        )
+
+    def _auprc_draws(self, said: CellSaid) -> NDArray[np.float64]:
+        """Mean over cells: of all frames first, then of draws of whole minutes of them."""
+        n = len(self.truth)
+        length = min(round(BLOCK_SECONDS * self.frame_rate), n)
+        starts = np.random.default_rng(self.seed).integers(n, size=(EVENT_DRAWS, -(-n // length)))
+        drawn = (starts[:, :, None] + np.arange(length)).reshape(EVENT_DRAWS, -1)[:, :n] % n
+        areas = [
+            average_precision(said.event[frames, None], self.truth[frames, None], self.threshold)
+            for frames in (np.arange(n), *drawn)
+        ]
+        return np.array([np.nanmean(area) if np.isfinite(area).any() else np.nan for area in areas])
+
+
+def _fitted_floor(name: str, data: WindowData) -> Forecaster:
+    floor = build_forecaster(name)
+    if data.covariates is None or not hasattr(floor.config, "covariates"):
+        return fitted_baseline(name, data)
+    return build_forecaster(name, covariates=True).fit(data)
+
+
+def _next_frame(forecaster: Forecaster, block: WindowSplit) -> NDArray[np.float32]:
+    """(window, neuron)."""
+    batches = (
+        forecaster.predict(batch.past, past_covariates(batch), batch.past_mask)[:, 0]
+        for batch in block.batches(512)
+    )
+    return torch.cat(list(batches)).numpy()
