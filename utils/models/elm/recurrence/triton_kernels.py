@@ -158,7 +158,7 @@ def memory_gradient_kernel(
             g *= _slope(_row(hidden, layer * n_samples * n_frames + row, h, N_HIDDEN), SILU)
             if layer > 0:
                 _store_row(grad_hidden, layer * n_samples * n_frames + row, h, N_HIDDEN, g)
-                w = _matrix(middle, (layer - 1) * N_HIDDEN + h, h, DEPTH * N_HIDDEN, N_HIDDEN)
+                w = _matrix(middle + (layer - 1) * N_HIDDEN * N_HIDDEN, h, h, N_HIDDEN, N_HIDDEN)
                 g = tl.sum(w * g[:, None], axis=0)
         _store_row(grad_hidden, row, h, N_HIDDEN, g)
         from_later = m_keep * g_m + tl.sum(w_in * g[:, None], axis=0)
