@@ -85,7 +85,7 @@ def _gradients(
     tanh: Tensor,
     *hidden: Tensor,
     grad: Tensor,
-) -> list[Tensor]:
+) -> list[Tensor | None]:
     """Of ``parts``, for ``grad`` (batch, time, memory); what was kept is (time, batch, unit)."""
     _, recurrent, keep, gain, initial, *layers = parts
     bend = TANH_SCALE * TANH_SLOPE * gain * (1 - tanh.square())
@@ -94,16 +94,17 @@ def _gradients(
     columns = (values.unbind() for values in (_time_first(grad), bend, *slopes))
     for now, bend_now, *slopes_now in reversed(list(zip(*columns))):
         adjoint = carry + now  # gradient of the memory
-        signals = [
-            adjoint * bend_now
-        ]  # of what goes into tanh, and, from the last, each activation
+        signals = [adjoint * bend_now]  # of what goes into tanh and, from the last, activations
         for weight, slope in zip(layers[-2::-2], reversed(slopes_now)):
             signals.append((signals[-1] @ weight).mul_(slope))
         carry = torch.addmm(keep * adjoint, signals[-1], recurrent)
         frames.append((adjoint, *reversed(signals)))
     adjoint, *signals = (torch.stack(values[::-1]) for values in zip(*frames))
     before = torch.cat([initial[None], memory[:-1]])
-    of_weights = weight_gradients(activation, before, tanh, hidden, adjoint, signals)
+    learns = keep.requires_grad or gain.requires_grad
+    of_weights = weight_gradients(
+        activation, before, tanh, hidden, adjoint if learns else None, signals
+    )
     return [signals[0].transpose(0, 1), *of_weights[:3], carry, *of_weights[3:]]
 
 

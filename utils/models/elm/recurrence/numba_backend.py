@@ -258,11 +258,13 @@ def _memory_gradients(
     hidden: Tensor,
     tanh: Tensor,
     grad: Tensor,
-) -> list[Tensor]:
+) -> list[Tensor | None]:
     """Gradients of ``parts``."""
     _, recurrent, keep, gain, initial, *layers = parts
     matrices = [recurrent, *layers[::2]]
-    adjoint, signal_z, signal_hidden = map(torch.empty_like, (memory, memory, hidden))
+    learns = keep.requires_grad or gain.requires_grad
+    adjoint = torch.empty_like(memory if learns else memory[:, :, :0])
+    signal_z, signal_hidden = map(torch.empty_like, (memory, hidden))
     grad_initial = _empty_like(initial)
     over_threads(
         numba_memory.memory_backward,
@@ -277,7 +279,7 @@ def _memory_gradients(
     before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
     signals = [*signal_hidden, signal_z]
     grad_recurrent, grad_keep, grad_gain, *of_layers = weight_gradients(
-        activation, before, tanh, hidden, adjoint, signals
+        activation, before, tanh, hidden, adjoint if learns else None, signals
     )
     return [signals[0], grad_recurrent, grad_keep, grad_gain, grad_initial, *of_layers]
 

@@ -88,8 +88,8 @@ def memory_backward(
 
     ``weights[l]`` (out, in) are those of the forward pass transposed; ``gain`` is multiplied by the
     slope of tanh at 0. Writes the gradients at the memory, through all later frames, ``adjoint``
-    (batch, time, memory), and at what each matrix gives: ``signal_hidden`` (layer, batch, time,
-    unit), which is the input's for the first, and ``signal_z`` (batch, time, memory).
+    (batch, time, memory or none), and at what each matrix gives: ``signal_hidden`` (layer, batch,
+    time, unit), which is the input's for the first, and ``signal_z`` (batch, time, memory).
     """
     n_products, n_memory, room = len(widths) - 1, len(keep), weights.shape[2]
     for start in range(first, last, SIDE_BY_SIDE):

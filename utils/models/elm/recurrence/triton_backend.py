@@ -169,7 +169,7 @@ def _gradients(
     tanh: Tensor,
     hidden: Tensor,
     grad: Tensor,
-) -> list[Tensor]:
+) -> list[Tensor | None]:
     """Gradients of ``parts``, for one at the memory."""
     _, recurrent, keep, gain, initial, *layers = (part.contiguous() for part in parts)
     depth, gain = len(layers) // 2, TANH_SCALE * gain
@@ -194,7 +194,10 @@ def _gradients(
         )
     before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
     signals = [*grad_hidden, adjoint * gain * TANH_SLOPE * (1 - tanh.square())][: depth + 1]
-    of_weights = weight_gradients(activation, before, tanh, hidden, adjoint, signals)
+    learns = any(part.requires_grad for part in parts[2:4])  # keep and gain
+    of_weights = weight_gradients(
+        activation, before, tanh, hidden, adjoint if learns else None, signals
+    )
     return [grad_hidden[0], *of_weights[:3], grad_initial, *of_weights[3:]]
 
 

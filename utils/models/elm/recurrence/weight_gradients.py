@@ -17,9 +17,9 @@ def weight_gradients(
     before: Tensor,
     tanh: Tensor,
     hidden: Sequence[Tensor],
-    adjoint: Tensor,
+    adjoint: Tensor | None,
     signals: Sequence[Tensor],
-) -> list[Tensor]:
+) -> list[Tensor | None]:
     """Of ``recurrent``, ``keep``, ``gain``, and of weight and bias of each layer behind.
 
     Parameters
@@ -27,7 +27,8 @@ def weight_gradients(
     before : (batch, time, memory) the memory before each frame.
     tanh : (batch, time, memory).
     hidden : (batch, time, unit) of each layer behind the first, before the activation.
-    adjoint : (batch, time, memory) gradient at the memory, through all later frames.
+    adjoint : (batch, time, memory) gradient at the memory, through all later frames; None where
+        neither ``keep`` nor ``gain`` wants a gradient.
     signals : (batch, time, unit) gradient at what each matrix gives, the recurrent one first.
     """
     of_layers = [
@@ -35,12 +36,11 @@ def weight_gradients(
         for signal, sums in zip(signals[1:], hidden, strict=True)
         for found in (summed_products(signal, ACTIVATIONS[activation](sums)), signal.sum((0, 1)))
     ]
-    return [
-        summed_products(signals[0], before),
-        (adjoint * before).sum((0, 1)),
-        TANH_SCALE * (adjoint * tanh).sum((0, 1)),
-        *of_layers,
-    ]
+    grad_keep = grad_gain = None
+    if adjoint is not None:
+        grad_keep = (adjoint * before).sum((0, 1))
+        grad_gain = TANH_SCALE * (adjoint * tanh).sum((0, 1))
+    return [summed_products(signals[0], before), grad_keep, grad_gain, *of_layers]
 
 
 def summed_products(left: Tensor, right: Tensor) -> Tensor:
