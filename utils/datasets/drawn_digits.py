@@ -21,7 +21,7 @@ def draw_digits(digits: NDArray, size: int, rng: np.random.Generator) -> NDArray
     for image, digit in zip(images, digits):
         shown = ends[[stroke == "1" for stroke in STROKES_OF_DIGITS[digit]]] - [0.5, 1]
         shown[..., 0] += rng.uniform(-0.3, 0.3) * shown[..., 1]  # slant
-        shown = size * (rng.uniform(0.22, 0.33) * shown + rng.uniform(0.42, 0.58, 2))
+        shown = size * (rng.uniform(0.16, 0.28) * shown + rng.uniform(0.36, 0.64, 2))
         away = _distances(pixels, shown).min(axis=-1)
         image[:] = np.exp(-((away / (size * rng.uniform(0.03, 0.06))) ** 2))
     noisy = images + rng.normal(0, 0.05, images.shape)
