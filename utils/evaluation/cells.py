@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from utils.models.forecasting import Forecaster
     from utils.windows import WindowData, WindowSplit
 
-FLOORS = ("persistence", "ar16", "population_ridge")
+FLOORS = ("persistence", "ar16", "linear", "population_ridge")  # linear: the whole context
 ELM = "elm_cell"
 EVENT_DRAWS = 200
 

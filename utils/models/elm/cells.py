@@ -13,7 +13,8 @@ same whichever cells are chosen beside it, and each keeps the weights of its own
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 FORMAT = "mesotwin elm cells 1"
 FRAMES_AT_ONCE = 2048  # of a forecast
+FEW_SOURCES = 1000  # up to which threads of one product only wait for each other
 
 
 class CellsTrainer(TrainerConfig):
@@ -124,7 +126,10 @@ class CellNeurons:
             data.validation, trainer.batch_size, stride=trainer.validation_stride
         )
         task, best = CellTask(network, trainer, config.burn_in), BestOfEachCell(len(self.cells))
-        self.training = fit_task(task, train, validation, trainer, folder=folder, callbacks=[best])
+        with _one_thread_for_few(sizes.n_sources):
+            self.training = fit_task(
+                task, train, validation, trainer, folder=folder, callbacks=[best]
+            )
         best.restore(network)
         self._use(network)
         return self
@@ -234,3 +239,13 @@ class CellNeurons:
                 f"windows of {data.context} frames leave nothing after a burn-in of "
                 f"{self.config.burn_in}; load longer ones, or give a shorter burn_in"
             )
+
+
+@contextmanager
+def _one_thread_for_few(n_sources: int) -> Iterator[None]:
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1 if n_sources <= FEW_SOURCES else n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
