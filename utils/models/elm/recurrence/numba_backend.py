@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn import Parameter
+from torch.nn.functional import pad
 
 from utils.models.elm.recurrence import numba_filters, numba_memory, reference
 from utils.models.elm.recurrence.events import Events
@@ -23,6 +24,7 @@ from utils.models.elm.recurrence.threads import over_threads
 from utils.models.elm.recurrence.weight_gradients import weight_gradients
 
 LARGEST = 2**18  # numbers in a matrix that stays in a core's cache from frame to frame
+SAMPLES = 4  # or more, whose events add up in one table: as many events as it has inputs
 Grads = tuple[Tensor | None, ...]
 
 
@@ -132,12 +134,7 @@ class _FilterEvents(Function):
                 return reference.filter_events(ctx.events, *parts)
 
             return None, *differentiable_gradients(again, parts, grad)
-        weights, kappa, initial = parts
-        grad_drive, grad_kappa, grad_initial = _filter_gradients(grad, filtered, kappa, initial)
-        grad_weights = _zeros_like(weights)
-        arrays = _arrays(*ctx.events, grad_drive, grad_weights)
-        over_threads(numba_filters.events_backward, len(weights), *arrays)
-        return None, grad_weights, grad_kappa, grad_initial
+        return None, *_event_gradients(ctx.events, grad, filtered, *parts)
 
 
 class _Memory(Function):
@@ -213,6 +210,26 @@ def _filter_gradients(
     arrays = _arrays(grad, filtered, kappa, initial, grad_drive, grad_kappa, grad_initial)
     over_threads(numba_filters.filter_backward, len(filtered), *arrays)
     return grad_drive, grad_kappa.sum(0), grad_initial
+
+
+def _event_gradients(
+    events: Events, grad: Tensor, filtered: Tensor, weights: Tensor, kappa: Tensor, initial: Tensor
+) -> Grads:
+    """Of the weights, kappa and the initial state."""
+    (n_inputs, n_channels), batch = weights.shape, len(filtered)
+    n_samples = max(SAMPLES, batch * n_inputs // max(len(events.idx), 1))
+    n_tables = -(-batch // n_samples)
+    room = _whole_registers(n_channels)
+    grad_weights = weights.new_zeros(n_tables, n_inputs, room)
+    grad_kappa, grad_initial = _zeros_like(initial), _empty_like(initial)
+    over_threads(
+        numba_filters.events_backward,
+        n_tables,
+        *_arrays(grad, filtered, pad(kappa, (0, room - n_channels)), initial, *events),
+        n_samples,
+        *_arrays(grad_weights, grad_kappa, grad_initial),
+    )
+    return grad_weights.sum(0)[:, :n_channels], grad_kappa.sum(0), grad_initial
 
 
 def _typed(events: Events, weights: Tensor) -> Events:

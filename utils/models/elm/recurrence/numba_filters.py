@@ -101,20 +101,44 @@ def events_forward(first, last, idx, ptr, val, weights, kappa, initial, filtered
 
 
 @kernel
-def events_backward(first, last, idx, ptr, val, grad_drive, grad_weights):
-    """Add up the gradient of the weights of inputs ``first .. last``, over all samples.
+def events_backward(
+    first,
+    last,
+    grad,
+    filtered,
+    kappa,
+    initial,
+    idx,
+    ptr,
+    val,
+    n_samples,
+    grad_weights,
+    grad_kappa,
+    grad_initial,
+):
+    """Gradients from that of what :func:`events_forward` gives, (batch, time, channel).
 
-    Each thread passes over all events and leaves those of other inputs out: sums come in the same
-    order for any number of threads, and need no room per thread.
+    ``n_samples`` neighbouring samples, the same for any number of threads, add theirs up in one
+    table of ``grad_weights`` (table, input, channel), of which ``first .. last`` are filled. These
+    and ``kappa`` have the room of whole registers; the rest is as of :func:`filter_backward`.
     """
-    n_channels = grad_weights.shape[1]
-    for b in range(len(grad_drive)):
-        for t in range(grad_drive.shape[1]):
-            for e in range(ptr[b, t], ptr[b, t + 1]):
-                i = idx[e]
-                if first <= i < last:
-                    for c in range(n_channels):
-                        grad_weights[i, c] += val[e] * grad_drive[b, t, c]
+    n_channels, room = grad.shape[2], len(kappa)
+    for place in range(first, last):
+        table = grad_weights[place]
+        for b in range(place * n_samples, min((place + 1) * n_samples, len(grad))):
+            carry = np.zeros_like(kappa)
+            for t in range(grad.shape[1] - 1, -1, -1):
+                for c in range(n_channels):
+                    carry[c] = settled(kappa[c] * carry[c] + grad[b, t, c])
+                for e in range(ptr[b, t], ptr[b, t + 1]):
+                    i = idx[e]
+                    for c in range(room):
+                        table[i, c] += val[e] * carry[c]
+                before = filtered[b, t - 1] if t else initial[b]
+                for c in range(n_channels):
+                    grad_kappa[b, c] += carry[c] * before[c]
+            for c in range(n_channels):
+                grad_initial[b, c] = kappa[c] * carry[c]
 
 
 @kernel
