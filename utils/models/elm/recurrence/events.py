@@ -59,15 +59,17 @@ class Events(NamedTuple):
             )
         if idx.device.type != "cpu" or not ptr.numel():
             return
-        if (ptr.diff(dim=1) < 0).any() or ptr.min() < 0 or ptr.max() > len(idx):
+        idx, ptr = idx.numpy(), ptr.numpy()
+        falls = (ptr[:, 1:] < ptr[:, :-1]).any()
+        if falls or ptr[:, 0].min() < 0 or ptr[:, -1].max() > len(idx):
             raise ValueError(
                 f"ptr must rise along time and stay between 0 and the {len(idx)} events of idx, "
-                f"found {int(ptr.min())} to {int(ptr.max())}"
+                f"found {ptr.min()} to {ptr.max()}"
             )
-        if len(idx) and not 0 <= int(idx.min()) <= int(idx.max()) < num_input:
+        if len(idx) and not 0 <= idx.min() <= idx.max() < num_input:
             raise ValueError(
                 f"idx must lie between 0 and num_input - 1 = {num_input - 1}, found "
-                f"{int(idx.min())} to {int(idx.max())}"
+                f"{idx.min()} to {idx.max()}"
             )
 
 
