@@ -9,7 +9,7 @@ import torch
 from scipy.signal import lfilter
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from utils.evaluation.cells import ELM, FLOORS, score_cells
+from utils.evaluation.cells import FLOORS, score_cells
 from utils.models.elm.cells import CellNeurons
 from utils.models.forecasting import build_forecaster
 from utils.models.forecasting.simple import train_moments
@@ -17,6 +17,7 @@ from utils.windows import window_data
 
 torch.set_num_threads(1)  # tiny tensors: threads only wait for each other
 
+ELM = "elm_cell"
 QUICK = {"max_epochs": 1, "stride": 16, "device": "cpu", "progress": False}
 
 
@@ -42,7 +43,7 @@ def fitted(data):
 def short():
     data = data_of(1500)
     model = fitted(data)
-    return data, model, score_cells(model, data)
+    return data, model, score_cells({ELM: model}, data)
 
 
 def of_cell(scores, cell, model):
@@ -89,7 +90,7 @@ def test_skill_and_gain_compare_all_cells(short):
     last = data.activity[torch.from_numpy(forecast.frames) - 1][:, model.cells].numpy()
     last = pd.DataFrame(last).ffill().to_numpy()  # the last value that was measured
     errors = [np.nansum((said - truth) ** 2) for said in (forecast.activity, last)]
-    overall = scores.overall.set_index("model")
+    overall = scores.overall.set_index("floor")
     assert list(overall.index) == list(FLOORS)
     assert overall.loc["persistence", "skill"] == pytest.approx(1 - errors[0] / errors[1], abs=1e-4)
     gain = (rows.loc[ELM, "auprc"] - rows.loc["ar16", "auprc"]).mean()
@@ -101,7 +102,7 @@ def test_intervals_need_ten_minutes(short):
     assert scores.overall[["skill_low", "auprc_gain_low"]].isna().all(axis=None)
     assert scores.by_cell["r2_low"].isna().all()
     data = data_of(16_000)
-    scores = score_cells(fitted(data), data, floors=["ar16"])
+    scores = score_cells({ELM: fitted(data)}, data, floors=["ar16"])
     row = scores.overall.iloc[0]
     assert row["n_blocks"] >= 10
     assert row["skill_low"] < row["skill"] < row["skill_high"]
@@ -113,7 +114,7 @@ def test_intervals_need_ten_minutes(short):
 
 def test_a_silent_cell_has_no_score_and_spoils_none():
     data = data_of(1500, silent=True)
-    scores = score_cells(fitted(data), data, floors=["persistence"])
+    scores = score_cells({ELM: fitted(data)}, data, floors=["persistence"])
     silent = of_cell(scores, 1, ELM)
     assert np.isnan([silent["r2"], silent["auprc"], silent["auc"]]).all()
     assert np.isfinite(scores.overall[["skill", "auprc_gain"]]).all(axis=None)
@@ -122,4 +123,16 @@ def test_a_silent_cell_has_no_score_and_spoils_none():
 def test_an_unknown_block_is_refused(short):
     data, model, _ = short
     with pytest.raises(ValueError, match=r"no windows in split 'night'.*train, validation, test"):
-        score_cells(model, data, split="night")
+        score_cells({ELM: model}, data, split="night")
+
+
+def test_several_models_of_the_same_cells_stand_beside_the_same_floors(short):
+    data, model, one = short
+    deaf = CellNeurons([1, 3], own=False, burn_in=8, memory=3, trainer=QUICK).fit(data)
+    both = score_cells({ELM: model, "deaf": deaf}, data)
+    known = both.overall["model"] == ELM
+    pd.testing.assert_frame_equal(both.overall[known], one.overall)
+    assert list(both.overall["floor"]) == [*FLOORS, *FLOORS]
+    other = CellNeurons([1], burn_in=8, memory=3, trainer=QUICK).fit(data)
+    with pytest.raises(ValueError, match="must be of the same cells"):
+        score_cells({ELM: model, "other": other}, data)

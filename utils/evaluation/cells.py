@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from utils.evaluation.forecasts import find_block, fitted_baseline
 from utils.metrics import ForecastErrors, average_precision, block_bootstrap
-from utils.metrics.bootstrap import BLOCK_SECONDS, MIN_BLOCKS, interval_of_draws
+from utils.metrics.bootstrap import BLOCK_SECONDS, interval_of_draws
 from utils.models.elm.cells import CellNeurons
 from utils.models.forecasting import build_forecaster
 from utils.models.forecasting.simple import train_moments
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from utils.windows import WindowData, WindowSplit
 
 FLOORS = ("persistence", "ar16", "linear", "population_ridge")  # linear: the whole context
-ELM = "elm_cell"
 EVENT_DRAWS = 200
 
 
@@ -49,12 +49,12 @@ class CellScores:
     """One row per cell and model: cell, region (where known), model, r2 of the activity about the
     train mean with its interval low and high, auprc and auc of events, n_events, n_frames."""
     overall: pd.DataFrame
-    """One row per floor, all cells together: model, skill of the ELM neurons (1 - MSE / MSE of the
-    floor) and auprc_gain (mean over cells), each with low and high; n_blocks."""
+    """One row per ELM model and floor, all cells together: model, floor, skill (1 - MSE / MSE of
+    the floor) and auprc_gain (mean over cells), each with low and high; n_blocks."""
 
 
 def score_cells(
-    model: CellNeurons,
+    models: Mapping[str, CellNeurons],
     data: WindowData,
     *,
     split: str = "test",
@@ -65,6 +65,7 @@ def score_cells(
 
     Parameters
     ----------
+    models : by the name in the tables; all of the same cells, with the same events.
     floors : forecasters, fitted here on the training block; with behaviour where they take it.
     seed : of the bootstrap.
 
@@ -75,27 +76,28 @@ def score_cells(
     DataMismatchError
         The neurons were fitted on another recording.
     ValueError
-        The recording has no such block.
+        The recording has no such block, or the models are of different cells.
     """
-    block = find_block(data, split)
-    forecast = model.forecast(block)
-    said = {ELM: CellSaid(forecast.activity, forecast.probability)}
+    block, (cells, deviations) = find_block(data, split), _common(models)
+    forecasts = {name: model.forecast(block) for name, model in models.items()}
+    said = {name: CellSaid(one.activity, one.probability) for name, one in forecasts.items()}
     for name in floors:
-        activity = _next_frame(_fitted_floor(name, data), block)[:, model.cells]
+        activity = _next_frame(_fitted_floor(name, data), block)[:, cells]
         said[name] = CellSaid(activity, activity)
-    mean, deviation = (part[model.cells].numpy() for part in train_moments(data))
+    frames = next(iter(forecasts.values())).frames
+    mean, deviation = (part[cells].numpy() for part in train_moments(data))
     scored = _Scored(
-        truth=data.activity[torch.from_numpy(forecast.frames)][:, model.cells].numpy(),
-        seconds=data.timestamps[forecast.frames],
+        truth=data.activity[torch.from_numpy(frames)][:, cells].numpy(),
+        seconds=data.timestamps[frames],
         frame_rate=data.frame_rate,
         train_mean=mean,
-        threshold=mean + model.config.event_deviations * deviation,
+        threshold=mean + deviations * deviation,
         seed=seed,
     )
-    by_cell = pd.concat([scored.by_cell(one, model.cells, name) for name, one in said.items()])
+    by_cell = pd.concat([scored.by_cell(one, cells, name) for name, one in said.items()])
     if "region" in data.neurons:
         by_cell.insert(1, "region", data.neurons["region"].to_numpy()[by_cell["cell"]])
-    return CellScores(by_cell.reset_index(drop=True), scored.overall(said))
+    return CellScores(by_cell.reset_index(drop=True), scored.overall(said, list(models)))
 
 
 @dataclass(frozen=True)
@@ -136,26 +138,27 @@ class _Scored:
             )
         return pd.DataFrame(rows)
 
-    def overall(self, said: Mapping[str, CellSaid]) -> pd.DataFrame:
-        """One row per floor."""
+    def overall(self, said: Mapping[str, CellSaid], models: Sequence[str]) -> pd.DataFrame:
+        """One row per model and floor."""
         every = list(range(self.truth.shape[1]))
         errors = {name: self._errors(one.activity, every) for name, one in said.items()}
-        draws = {name: self._auprc_draws(one) for name, one in said.items()}
+        auprc = {name: self._auprc_draws(one) for name, one in said.items()}
         rows = []
-        for name in list(said)[1:]:
-            skill = block_bootstrap(errors[ELM], errors[name], seed=self.seed)
-            gain = draws[ELM] - draws[name]
+        for model, floor in product(models, [name for name in said if name not in models]):
+            skill = block_bootstrap(errors[model], errors[floor], seed=self.seed)
+            gain, *draws = auprc[model] - auprc[floor]
             low, high = np.nan, np.nan
-            if skill.n_blocks >= MIN_BLOCKS:
-                ends = interval_of_draws(gain[:1, None], gain[1:, None], skill.n_blocks, 0.95)
+            if skill.estimable:
+                ends = interval_of_draws(np.array([gain]), np.c_[draws], skill.n_blocks, 0.95)
                 low, high = (float(end[0]) for end in ends)
             rows.append(
                 {
-                    "model": name,
+                    "model": model,
+                    "floor": floor,
                     "skill": skill.skill[0],
                     "skill_low": skill.low[0],
                     "skill_high": skill.high[0],
-                    "auprc_gain": gain[0],
+                    "auprc_gain": gain,
                     "auprc_gain_low": low,
                     "auprc_gain_high": high,
                     "n_blocks": skill.n_blocks,
@@ -181,6 +184,17 @@ class _Scored:
             for frames in (np.arange(n), *drawn)
         ]
         return np.array([np.nanmean(area) if np.isfinite(area).any() else np.nan for area in areas])
+
+
+def _common(models: Mapping[str, CellNeurons]) -> tuple[list[int], float]:
+    """Cells and event threshold that all models share."""
+    found = {(tuple(one.cells), one.config.event_deviations) for one in models.values()}
+    if len(found) != 1:
+        raise ValueError(
+            f"models must be of the same cells and the same events, found {len(found)} kinds"
+        )
+    ((cells, deviations),) = found
+    return list(cells), deviations
 
 
 def _fitted_floor(name: str, data: WindowData) -> Forecaster:

@@ -58,6 +58,9 @@ MODEL_COLORS = {
     "itransformer": "#762A83",
     "autoformer": "#8C510A",
     "informer": VERMILLION,
+    "elm": "#C51B7D",
+    "elm_cell": "#C51B7D",
+    "elm_deaf": "#E59AC6",
     "oracle": BLACK,
 }
 _OTHER_MODELS = ("#C51B7D", "#5AAE61", "#A6761D", "#35978F", "#E7298A", "#B2182B")
