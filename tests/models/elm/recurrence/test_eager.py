@@ -1,8 +1,9 @@
-"""The gradient derived by hand in plain PyTorch equals what autograd makes of the definition."""
+"""Gradients derived by hand in plain PyTorch equal what autograd makes of the definitions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -30,29 +31,59 @@ def _run(recurrence: Callable, parts: list[Tensor], activation: str, **options: 
     return recurrence(inputs, recurrent, layers, keep, gain, initial, activation, **options)
 
 
+def _with_both_gradients(function: Callable[[], Tensor], parts: list[Tensor]) -> list[Tensor]:
+    """The result, gradients of a loss, and gradients of a penalty on these."""
+    result = function()
+    loss = result.sin().sum()
+    gradients = torch.autograd.grad(loss, parts, create_graph=True)
+    penalty = sum(gradient.square().sum() for gradient in gradients)
+    once = torch.autograd.grad(loss, parts, retain_graph=True)
+    return [result, *once, *torch.autograd.grad(penalty, parts)]
+
+
+def _assert_close(found: list[Tensor], expected: list[Tensor]) -> None:
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 9])
+def test_filter_and_both_gradients(n_frames: int) -> None:
+    torch.manual_seed(0)
+    shapes = (N_BATCH, n_frames, 5), (5,), (N_BATCH, 5)
+    parts = [torch.rand(shape, dtype=torch.float64).requires_grad_() for shape in shapes]
+    found, expected = (
+        _with_both_gradients(partial(module.filter_dense, *parts), parts)
+        for module in (eager, reference)
+    )
+    _assert_close(found, expected)
+
+
 @pytest.mark.parametrize("activation", ["relu", "silu"])
 @pytest.mark.parametrize("widths", [[6], [6, 6], [5, 7, 6]])
 @pytest.mark.parametrize("n_frames", [1, 9])
 def test_memory_and_both_gradients(activation: str, widths: list[int], n_frames: int) -> None:
     parts = _parts(widths, n_frames)
-    found, expected = [], []
-    for recurrence, results in ((eager, found), (reference, expected)):
-        memory = _run(recurrence.memory_recurrence, parts, activation)
-        loss = memory.sin().sum()
-        gradients = torch.autograd.grad(loss, parts, create_graph=True)
-        penalty = sum(gradient.square().sum() for gradient in gradients)
-        results += [memory, *torch.autograd.grad(loss, parts, retain_graph=True)]
-        results += torch.autograd.grad(penalty, parts)
-    for value, truth in zip(found, expected, strict=True):
-        torch.testing.assert_close(value, truth, rtol=1e-10, atol=1e-10)
+    found, expected = (
+        _with_both_gradients(partial(_run, module.memory_recurrence, parts, activation), parts)
+        for module in (eager, reference)
+    )
+    _assert_close(found, expected)
 
 
 def test_no_layer_behind_the_first() -> None:
     parts = _parts([N_MEMORY], 9)[:5]
-    found = torch.autograd.grad(_run(eager.memory_recurrence, parts, "relu").sin().sum(), parts)
-    memory = _run(reference.memory_recurrence, parts, "relu")
-    expected = torch.autograd.grad(memory.sin().sum(), parts)
-    torch.testing.assert_close(found, expected)
+    found, expected = (
+        _with_both_gradients(partial(_run, module.memory_recurrence, parts, "relu"), parts)
+        for module in (eager, reference)
+    )
+    _assert_close(found, expected)
+
+
+def test_no_gradient_of_decays_that_are_not_trained() -> None:
+    parts = _parts([6], 5)
+    for decay in parts[2:4]:
+        decay.requires_grad_(False)
+    _run(eager.memory_recurrence, parts, "relu").sum().backward()
+    assert [part.grad is not None for part in parts] == [True, True, False, False, *[True] * 3]
 
 
 def test_what_the_backend_called_reference_runs(monkeypatch: pytest.MonkeyPatch) -> None:

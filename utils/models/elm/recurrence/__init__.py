@@ -65,7 +65,8 @@ def filter_inputs(
 
 def filter_dense(drive: Tensor, kappa: Tensor, initial: Tensor, backend: str = "auto") -> Tensor:
     """See :func:`utils.models.elm.recurrence.reference.filter_dense`."""
-    chosen = _choose("filter_dense", backend, drive, kappa, initial)
+    tensors = drive, kappa, initial
+    chosen = _or_eager(_choose("filter_dense", backend, *tensors), *tensors)
     return chosen.filter_dense(drive, kappa, initial)
 
 
@@ -82,9 +83,7 @@ def memory_recurrence(
     """See :func:`utils.models.elm.recurrence.reference.memory_recurrence`."""
     of_layers = (tensor for layer in layers for tensor in layer)
     tensors = inputs, recurrent, *of_layers, keep, gain, initial
-    chosen = _choose("memory_recurrence", backend, *tensors)
-    if chosen is reference and eager.can(*tensors):
-        chosen = eager
+    chosen = _or_eager(_choose("memory_recurrence", backend, *tensors), *tensors)
     return chosen.memory_recurrence(inputs, recurrent, layers, keep, gain, initial, activation)
 
 
@@ -115,6 +114,11 @@ def _choose(primitive: str, backend: str, *tensors: Tensor) -> ModuleType:
         return module
     _log_once(f"{primitive}: backend '{backend}' {reason}; the reference in PyTorch is used")
     return reference
+
+
+def _or_eager(chosen: ModuleType, *tensors: Tensor) -> ModuleType:
+    """The quicker gradient where that of the reference was chosen."""
+    return eager if chosen is reference and eager.can(*tensors) else chosen
 
 
 @cache
