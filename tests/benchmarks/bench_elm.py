@@ -141,7 +141,7 @@ def _events(spikes: Tensor) -> Events:
     ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     batch, n_steps = spikes.shape[:2]
     ptr = ends[n_steps * torch.arange(batch)[:, None] + torch.arange(n_steps + 1)]
-    return Events(spikes.nonzero()[:, 2].int(), ptr, spikes[spikes != 0])
+    return Events(spikes.nonzero()[:, 2], ptr, spikes[spikes != 0])
 
 
 def _compare(name: str, found: tuple, expected: tuple) -> None:
