@@ -5,7 +5,8 @@ forward pass, the sum of the squared outputs, and its gradients. Peers: the loop
 TorchScript (three warm-ups), our own formulas in plain PyTorch (``backend="reference"``) and, where
 it is installed (extra ``bench``), JAX with one jitted ``lax.scan``, as the equations stand and
 hoisted as ours. Each must yield what the TorchScript loop yields. All run in this process and take
-turns; medians. Memory is the resident set's high-water mark over what is there before a step.
+turns; medians. Memory is the resident set's high-water mark over what is there before a step. The
+loader gathers windows of a small simulated NeuronIO file, in the training process.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.benchmarks.elm_peers import StepByStepV1, StepByStepV2
+from utils.datasets.neuronio import NeuronIODataModule, convert_neuronio, write_neuronio_like
 from utils.models.elm import ELMv1, ELMv2
 from utils.models.elm.recurrence import Events
 
@@ -71,16 +74,20 @@ def main(turns: int = 5) -> None:
     print(
         "| ELM | d_m | batch | steps | loop, ms | plain PyTorch | ours, event lists "
         "| ours, dense spikes | ours, dense numbers | JAX, loop | JAX, hoisted "
-        "| loop, MB | ours, MB |\n" + "|---" * 13 + "|"
+        "| loop, MB | ours, MB | loader, ms (of a step) |\n" + "|---" * 14 + "|"
     )
-    with two_cores():
+    with two_cores(), tempfile.TemporaryDirectory() as folder:
+        native = write_neuronio_like(Path(folder) / "simulated.p", n_simulations=9)
+        convert_neuronio(native, folder, progress=False)
         for setting in SETTINGS:
             contestants = _contestants(setting)
             times = _take_turns(contestants, turns)
             memory = [f"{_added_megabytes(contestants[name]):,.0f}" for name in (LOOP, EVENTS)]
             cells = [_cell(times, name) for name in COLUMNS]
+            loader = _loader_milliseconds(folder, setting)
+            share = f"{loader:.2f} ({loader / times[EVENTS]:.0%})"
             version, *sizes = setting
-            row = [f"v{version}", *sizes, f"{times[LOOP]:,.0f}", *cells, *memory]
+            row = [f"v{version}", *sizes, f"{times[LOOP]:,.0f}", *cells, *memory, share]
             print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
@@ -137,11 +144,12 @@ def _by_reference(model: ELMv1 | ELMv2, inputs: Tensor) -> Tensor:
 
 
 def _events(spikes: Tensor) -> Events:
+    """In the types that the NeuronIO loader gives."""
     counts = spikes.count_nonzero(dim=2).flatten()
     ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     batch, n_steps = spikes.shape[:2]
     ptr = ends[n_steps * torch.arange(batch)[:, None] + torch.arange(n_steps + 1)]
-    return Events(spikes.nonzero()[:, 2], ptr, spikes[spikes != 0])
+    return Events(spikes.nonzero()[:, 2].int(), ptr, spikes[spikes != 0].to(torch.int8))
 
 
 def _compare(name: str, found: tuple, expected: tuple) -> None:
@@ -161,10 +169,10 @@ def _numpy(array: object) -> np.ndarray:
 
 
 def _take_turns(steps: dict[str, Step], turns: int) -> dict[str, float]:
-    """Median milliseconds of each, after three warm-ups."""
+    """Median milliseconds of each, after three warm-ups: two, and the one that was compared."""
     for step in steps.values():
-        for _ in range(3):
-            step()
+        step()
+        step()
     times = {name: [] for name in steps}
     for _ in range(turns):
         for name, step in steps.items():
@@ -180,6 +188,19 @@ def _milliseconds(step: Step, at_least: float = 0.1) -> float:
         step()
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times))
+
+
+def _loader_milliseconds(folder: str, setting: Setting, batches: int = 50) -> float:
+    """To gather a batch of windows as lists of events, in the mean."""
+    data = NeuronIODataModule(
+        folder, window=setting.time, batch_size=setting.batch, batches_per_epoch=batches
+    )
+    for _ in data.train_dataloader():  # maps the file
+        pass
+    begin = time.perf_counter()
+    for _ in data.train_dataloader():
+        pass
+    return 1e3 * (time.perf_counter() - begin) / batches
 
 
 def _added_megabytes(step: Step) -> float:
