@@ -82,20 +82,20 @@ class _Heard:
 
     def __init__(self, neuron: ELMv2, inputs: Tensor, truth: Tensor, rows: Tensor) -> None:
         self.neuron, self.inputs, self.truth, self.rows = neuron, inputs, truth, rows
-        self.error = self._error(inputs)
+        self.error = self._error()
 
     def rise_without(self, columns: Tensor) -> float:
         """Rise of the sum of squared errors with some inputs of another time, mean over shifts."""
-        rises = []
+        heard, errors = self.inputs[:, :, columns], []
         for shift in SHIFTS:
-            moved = self.inputs.clone()
-            elsewhere = round(shift * moved.shape[1])
-            moved[:, :, columns] = moved[:, :, columns].roll(elsewhere, dims=1)
-            rises.append(self._error(moved) - self.error)
-        return float(np.mean(rises))
+            elsewhere = round(shift * heard.shape[1])
+            self.inputs[:, :, columns] = heard.roll(elsewhere, dims=1)
+            errors.append(self._error())
+        self.inputs[:, :, columns] = heard
+        return float(np.mean(errors)) - self.error
 
-    def _error(self, inputs: Tensor) -> float:
-        said = self.neuron(inputs)[0, self.rows, 1]
+    def _error(self) -> float:
+        said = self.neuron(self.inputs)[0, self.rows, 1]
         return float((said - self.truth).square().nansum())
 
 
