@@ -244,8 +244,8 @@ show(
 #
 # The inputs from one area are taken from another time; what gets worse by that (R2 of the next
 # frame) is what the cells had from there. A cell that hears its own past hardly needs the others;
-# to a deaf one, they have to tell. Measured on the test block, because the validation block chose
-# the epochs.
+# to a deaf one, they have to tell. Inputs of another time mislead as much as the right ones help,
+# so a loss may exceed 1. Measured on the test block: the validation block chose the epochs.
 
 # %%
 anatomy = pd.concat(
@@ -264,9 +264,10 @@ for name in neurons:
 # %% [markdown]
 # ## Is that where it comes from?
 #
-# In a simulated session the areas that drive each area are known. A cell follows hidden
-# fluctuations of its own area, which in turn hear those of two other areas. Few cells and few
-# pairs: read the standard errors.
+# In a simulated session the truth is known. A cell follows hidden fluctuations of its own area,
+# which in turn hear those of two other areas. Deaf neurons should lose most without their own area,
+# then without the areas that drive it, and nothing without the rest. Mean and standard error over
+# pairs of a cell and an area:
 
 # %%
 if simulated:
