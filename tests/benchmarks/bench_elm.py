@@ -226,16 +226,17 @@ def _resident_megabytes(field: str) -> float:
 @contextmanager
 def two_cores() -> Iterator[None]:
     """Keep every library to two cores of this machine, where it lets a process choose."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    if not hasattr(os, "sched_setaffinity"):
+    threads, can_choose = torch.get_num_threads(), hasattr(os, "sched_setaffinity")
+    cores = os.sched_getaffinity(0) if can_choose else set()
+    try:
+        torch.set_num_threads(2)
+        if can_choose:
+            os.sched_setaffinity(0, sorted(cores)[:2])
         yield
-    else:
-        cores = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, sorted(cores)[:2])
-        yield
-        os.sched_setaffinity(0, cores)
-    torch.set_num_threads(threads)
+    finally:
+        torch.set_num_threads(threads)
+        if can_choose:
+            os.sched_setaffinity(0, cores)
 
 
 if __name__ == "__main__":
