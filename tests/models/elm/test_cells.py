@@ -202,6 +202,10 @@ def test_saved_neurons_say_the_same(data, fitted, tmp_path):
     assert loaded.branches == fitted.branches
     ours, theirs = (model.forecast(data.test) for model in (fitted, loaded))
     np.testing.assert_array_equal(ours.activity, theirs.activity)
+    config = (tmp_path / "cells" / "config.json").read_text()
+    (tmp_path / "cells" / "config.json").write_text(config.replace('"tau": 4.0', '"tua": 4.0'))
+    with pytest.raises(ModelFolderError, match=r"is damaged: .*tua"):
+        CellNeurons.load(tmp_path / "cells")
     (tmp_path / "cells" / "weights.safetensors").write_bytes(b"cut")
     with pytest.raises(ModelFolderError, match="cut or not a safetensors file"):
         CellNeurons.load(tmp_path / "cells")
@@ -217,5 +221,9 @@ def test_what_cannot_be_fitted_or_forecast_is_refused(data, fitted):
     with pytest.raises(ValueError, match="leave nothing after a burn-in of 4"):
         quick([0]).fit(data_of(activity_of(), context=4))
     other = window_data(activity_of()[:, :4], np.arange(1500) / 5, 16, 1)
-    with pytest.raises(DataMismatchError, match="fitted on 6 cells and 0 behavioural"):
+    with pytest.raises(DataMismatchError, match=r"hear 6 cells .* has 0 in their places"):
         fitted.forecast(other.test)
+    swapped = data_of(activity_of())
+    swapped.neurons.loc[[0, 1], "uuid"] = ["b", "a"]
+    with pytest.raises(DataMismatchError, match="has 4 in their places"):
+        fitted.forecast(swapped.test)

@@ -28,7 +28,15 @@ from utils.models.elm.base import ELMState
 from utils.models.elm.cell_network import BestOfEachCell, CellNetwork, CellSizes, CellTask
 from utils.models.elm.cell_wiring import Branch, Grouping, build_cell_neuron, wire_cell
 from utils.models.elm.neuron import ELMv2
-from utils.models.folders import WEIGHTS, new_folder, read_config, read_tensors, write_model
+from utils.models.folders import (
+    CONFIG,
+    WEIGHTS,
+    ModelFolderError,
+    new_folder,
+    read_config,
+    read_tensors,
+    write_model,
+)
 from utils.models.forecasting import DataMismatchError
 from utils.models.forecasting.base import NotFittedError
 from utils.training import TrainerConfig, TrainingResult, fit_task
@@ -89,6 +97,7 @@ class CellNeurons:
         self.cells = [int(cell) for cell in cells]
         self.config = validate_config(CellsConfig, settings, where="CellNeurons")
         self.training: TrainingResult | None = None
+        self.sources: list[str] = []  # ids of all cells, then behavioural variables that are heard
         self.branches: list[list[Branch]] = []  # of each cell
         self._network: CellNetwork | None = None
 
@@ -112,7 +121,9 @@ class CellNeurons:
             neurons, or windows that are too short.
         """
         self._check_training(data)
-        config, trainer, sizes = self.config, self.config.trainer, self._sizes(data)
+        config, trainer = self.config, self.config.trainer
+        self.sources = self._sources(data)
+        sizes = CellSizes(data.n_neurons, len(self.sources) - data.n_neurons, data.context)
         self.branches = [
             wire_cell(cell, data.neurons, sizes.n_covariates, config.branches_by, config.own)
             for cell in self.cells
@@ -161,6 +172,7 @@ class CellNeurons:
         content = {
             "cells": self.cells,
             "settings": self.config.model_dump(mode="json"),
+            "sources": self.sources,
             "branches": [[branch._asdict() for branch in one] for one in self.branches],
             "sizes": network.sizes._asdict(),
         }
@@ -179,10 +191,16 @@ class CellNeurons:
         """
         folder = Path(folder)
         content, tensors = read_config(folder, FORMAT), read_tensors(folder / WEIGHTS)
-        model = cls(content["cells"], **content["settings"])
-        model.branches = [[Branch(**branch) for branch in one] for one in content["branches"]]
-        network = model._build(CellSizes(**content["sizes"]))
-        network.load_state_dict(tensors)
+        try:
+            model = cls(content["cells"], **content["settings"])
+            model.sources = content["sources"]
+            model.branches = [[Branch(**branch) for branch in one] for one in content["branches"]]
+            network = model._build(CellSizes(**content["sizes"]))
+            network.load_state_dict(tensors)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelFolderError(
+                f"{folder}: {CONFIG} or {WEIGHTS} is damaged: {error}"
+            ) from error
         model._use(network)
         return model
 
@@ -195,13 +213,12 @@ class CellNeurons:
         ------
         NotFittedError, DataMismatchError
         """
-        network = self._fitted()
-        found = self._sizes(data)
-        if found[:2] != network.sizes[:2]:
+        network, found = self._fitted(), self._sources(data)
+        if found != self.sources:
+            same = sum(ours == theirs for ours, theirs in zip(self.sources, found))
             raise DataMismatchError(
-                f"these ELM neurons were fitted on {network.sizes.n_neurons} cells and "
-                f"{network.sizes.n_covariates} behavioural variables, found {found.n_neurons} and "
-                f"{found.n_covariates}; fit them on this recording"
+                f"these ELM neurons hear {len(self.sources)} cells and behavioural variables, of "
+                f"which this recording has {same} in their places; fit them on this recording"
             )
         return network
 
@@ -210,10 +227,9 @@ class CellNeurons:
             raise NotFittedError("the ELM neurons are not fitted; call fit(data) first")
         return self._network
 
-    def _sizes(self, data: WindowData) -> CellSizes:
-        hears = self.config.covariates and data.covariates is not None
-        n_covariates = data.covariates.shape[1] if hears else 0
-        return CellSizes(data.n_neurons, n_covariates, data.context)
+    def _sources(self, data: WindowData) -> list[str]:
+        ids = data.neurons["uuid"] if "uuid" in data.neurons else range(data.n_neurons)
+        return [*map(str, ids), *(data.covariate_names if self.config.covariates else ())]
 
     def _build(self, sizes: CellSizes) -> CellNetwork:
         memory, seed = self.config.memory, self.config.trainer.seed
