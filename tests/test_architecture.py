@@ -44,6 +44,7 @@ SEEN_BY_MODELS = {
     "training",
 }
 SHARED_BY_FAMILIES = (
+    "datasets.v1.config.",  # a schema: what the twin of a recording is built for
     "models.folders.",  # how a model is saved
     "models.forecasting.",  # a family's forecaster is one of the registry
 )
