@@ -1,4 +1,4 @@
-"""Simulated mesoscope sessions with a known truth, written as ALF and indexed for ONE.
+"""Simulated worlds with a known truth: mesoscope sessions written as ALF, neurons, V1 recordings.
 
 A score on simulated data shows that code works; it is no evidence about brains.
 """
@@ -9,17 +9,31 @@ from utils.simulation.one_index import build_index
 from utils.simulation.population import CalciumPopulation, simulate_calcium_population
 from utils.simulation.session import PRESETS, preset_session, simulate_session
 from utils.simulation.truth import Truth, load_truth
+from utils.simulation.v1 import (
+    SimulatedV1,
+    SimulatedV1Session,
+    V1Truth,
+    load_v1_truth,
+    oracle_bits_per_spike,
+    simulate_v1,
+)
 
 __all__ = [
     "DOCUMENTED_EXTRAS",
     "PRESETS",
     "CalciumPopulation",
     "DendriticRecording",
+    "SimulatedV1",
+    "SimulatedV1Session",
     "Truth",
+    "V1Truth",
     "build_index",
     "load_truth",
+    "load_v1_truth",
+    "oracle_bits_per_spike",
     "preset_session",
     "simulate_calcium_population",
     "simulate_dendritic_neuron",
     "simulate_session",
+    "simulate_v1",
 ]
