@@ -1,8 +1,10 @@
 """The config loader: composition, overrides, and errors that name the key and the way out."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import Field
 
 from utils import config
 from utils.config import Config, ConfigError, config_hash, load_config, validate_config
@@ -64,6 +66,34 @@ def test_errors_name_the_key_and_the_way_out(name: str, overrides: list[str], me
 def test_all_faults_are_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"settings: .*'epochs'.*; unknown key 'epoch'"):
         validate_config(Experiment, {"epochs": "x", "epoch": 1}, where="settings")
+
+
+class Relu(Config):
+    type: Literal["relu"] = "relu"
+    slope: float = 0.0
+
+
+class Square(Config):
+    type: Literal["square"] = "square"
+    limit: float
+
+
+class Stack(Config):
+    layers: tuple[Annotated[Relu | Square, Field(discriminator="type")], ...]
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"type": "cube"}, r"'layers.0': unknown 'type' 'cube'; known: 'relu', 'square'"),
+        ({"type": "relu", "slop": 1}, r"unknown key 'layers.0.slop'; did you mean slope\?"),
+        ({"type": "relu", "slope": "x"}, r"'layers.0.slope' = 'x': input should be a valid number"),
+        ({"type": "square"}, r"'layers.0.limit': field required"),
+    ],
+)
+def test_errors_in_a_part_that_is_chosen_by_its_type(layer: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validate_config(Stack, {"layers": [layer]}, where="stack")
 
 
 def test_hash_ignores_order_and_sees_values() -> None:

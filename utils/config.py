@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -135,12 +135,46 @@ def _in_group(name: str, overrides: Sequence[str]) -> list[str]:
 
 
 def _fault(schema: type[BaseModel], item: Mapping[str, Any]) -> str:
-    key = ".".join(str(part) for part in item["loc"]) or "config"
+    parts, owners = _place(schema, item["loc"])
+    key = ".".join(parts) or "config"
     if item["type"] == "extra_forbidden":
-        owner = schema
-        for part in item["loc"][:-1]:
-            field = owner.model_fields.get(str(part)) if hasattr(owner, "model_fields") else None
-            owner = field.annotation if field else schema
-        known = list(getattr(owner, "model_fields", schema.model_fields))
-        return f"unknown key '{key}'{near_matches(str(item['loc'][-1]), known)}"
-    return f"'{key}' = {item.get('input')!r}: {item['msg'].lower()}"
+        known = list(dict.fromkeys(name for owner in owners for name in owner.model_fields))
+        return f"unknown key '{key}'{near_matches(parts[-1], known)}"
+    if item["type"] == "union_tag_invalid":
+        field, tag, known = (item["ctx"][k] for k in ("discriminator", "tag", "expected_tags"))
+        return f"'{key}': unknown {field} {tag!r}; known: {known}"
+    found = "" if item["type"] == "missing" else f" = {item.get('input')!r}"
+    return f"'{key}'{found}: {item['msg'].lower()}"
+
+
+def _place(
+    schema: type[BaseModel], loc: Sequence[str | int]
+) -> tuple[list[str], list[type[BaseModel]]]:
+    """The key as the user wrote it, and the models in which its last part belongs.
+
+    Pydantic's location also names the type that was chosen from a union; no key says that.
+    """
+    parts, here, owners = [], [schema], [schema]
+    for part in loc:
+        chosen = [m for m in here if _has_type(m, part)]
+        if chosen and not any(part in m.model_fields for m in here):
+            here = chosen
+            continue
+        parts.append(str(part))
+        if isinstance(part, str):
+            owners = here
+            fields = [m.model_fields[part] for m in here if part in m.model_fields]
+            here = [model for field in fields for model in _models_in(field.annotation)]
+    return parts, owners or [schema]
+
+
+def _has_type(model: type[BaseModel], tag: str | int) -> bool:
+    kind = model.model_fields.get("type")
+    return kind is not None and tag in get_args(kind.annotation)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Models that a field may hold, itself or in a list, a mapping or a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
