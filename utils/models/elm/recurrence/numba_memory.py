@@ -1,8 +1,8 @@
 """Compiled loops over time of the memory, forward and backward.
 
 A frame is a chain of small products of vectors and matrices. Several samples go through it side by
-side, so that each weight that is fetched serves all of them; vectors and matrices are padded with
-zeros to whole registers of the processor.
+side, so that each weight that is fetched serves all of them; their number, vectors and matrices are
+padded with zeros to what ``numba_registers`` takes at a time.
 """
 
 from __future__ import annotations
@@ -10,10 +10,19 @@ from __future__ import annotations
 import numpy as np
 
 from utils.models.elm.recurrence.numba_filters import settled
+from utils.models.elm.recurrence.numba_registers import (
+    LANES,
+    NARROWEST,
+    ROWS,
+    WIDEST,
+    add_narrowest,
+    add_vector,
+    add_widest,
+)
 from utils.models.elm.recurrence.reference import TANH_SLOPE
 from utils.models.elm.recurrence.threads import kernel
 
-REGISTER = 8  # numbers
+REGISTER = NARROWEST  # numbers
 SIDE_BY_SIDE = 8  # samples
 
 # exact in single precision, which compiled sums with doubles widen
@@ -38,21 +47,22 @@ def memory_forward(
     recording = tanh.size > 0
     for start in range(first, last, SIDE_BY_SIDE):
         n = min(SIDE_BY_SIDE, last - start)
-        state = np.zeros((n, room), inputs.dtype)
-        units = np.zeros((n, room), inputs.dtype)
-        spare = np.zeros((n, room), inputs.dtype)
-        _load(initial, start, 0, state)
+        n_rows = -(-n // ROWS) * ROWS
+        state = np.zeros((n_rows, room), inputs.dtype)
+        units = np.zeros((n_rows, room), inputs.dtype)
+        spare = np.zeros((n_rows, room), inputs.dtype)
+        _load(initial, start, n, 0, state)
         for t in range(inputs.shape[1]):
             source = state
             for layer in range(n_products):
                 if layer == 0:
-                    _load(inputs, start, t, units)
+                    _load(inputs, start, n, t, units)
                 else:
                     _repeat(biases, layer, units)
                 _add_product(source, weights[layer], widths[layer], widths[layer + 1], units)
                 if layer < n_products - 1:
                     if recording:
-                        _store(units, hidden[layer], start, t)
+                        _store(units, hidden[layer], start, n, t)
                     for s in range(n):
                         for j in range(widths[layer + 1]):
                             units[s, j] = _activation(units[s, j], silu)
@@ -62,9 +72,9 @@ def memory_forward(
                     source[s, j] = _tanh(slope * source[s, j])
                 for j in range(n_memory):
                     state[s, j] = keep[j] * state[s, j] + gain[j] * source[s, j]
-            _store(state, memory, start, t)
+            _store(state, memory, start, n, t)
             if recording:
-                _store(source, tanh, start, t)
+                _store(source, tanh, start, n, t)
 
 
 @kernel
@@ -94,47 +104,49 @@ def memory_backward(
     n_products, n_memory, room = len(widths) - 1, len(keep), weights.shape[2]
     for start in range(first, last, SIDE_BY_SIDE):
         n = min(SIDE_BY_SIDE, last - start)
-        carry = np.zeros((n, room), grad.dtype)
-        units = np.zeros((n, room), grad.dtype)
-        spare = np.zeros((n, room), grad.dtype)
+        n_rows = -(-n // ROWS) * ROWS
+        carry = np.zeros((n_rows, room), grad.dtype)
+        units = np.zeros((n_rows, room), grad.dtype)
+        spare = np.zeros((n_rows, room), grad.dtype)
         for t in range(grad.shape[1] - 1, -1, -1):
             for s in range(n):
                 for j in range(n_memory):
                     carry[s, j] += grad[start + s, t, j]
-            _store(carry, adjoint, start, t)
-            _load(tanh, start, t, units)
+            _store(carry, adjoint, start, n, t)
+            _load(tanh, start, n, t, units)
             for s in range(n):
                 for j in range(n_memory):
                     units[s, j] = gain[j] * carry[s, j] * (ONE - units[s, j] * units[s, j])
                 for j in range(n_memory):
                     carry[s, j] = settled(keep[j] * carry[s, j])
-            _store(units, signal_z, start, t)
+            _store(units, signal_z, start, n, t)
             for layer in range(n_products - 1, 0, -1):
                 spare[:] = ZERO
                 _add_product(units, weights[layer], widths[layer + 1], widths[layer], spare)
-                _load(hidden[layer - 1], start, t, units)
+                _load(hidden[layer - 1], start, n, t, units)
                 for s in range(n):
                     for j in range(widths[layer]):
                         units[s, j] = spare[s, j] * _slope(units[s, j], silu)
-                _store(units, signal_hidden[layer - 1], start, t)
+                _store(units, signal_hidden[layer - 1], start, n, t)
             _add_product(units, weights[0], widths[1], widths[0], carry)
-        _store(carry, grad_initial, start, 0)
+        _store(carry, grad_initial, start, n, 0)
 
 
 @kernel
-def _load(source, start, t, block):
-    """Frame t of (batch, time, unit), with zeros up to the next whole register."""
+def _load(source, start, n, t, block):
+    """Frame t of ``n`` samples of (batch, time, unit), with zeros beyond both."""
     n_units = source.shape[2]
-    for s in range(len(block)):
+    for s in range(n):
         for j in range(n_units):
             block[s, j] = source[start + s, t, j]
         for j in range(n_units, min(n_units + REGISTER - 1, block.shape[1])):
             block[s, j] = ZERO
+    block[n:] = ZERO
 
 
 @kernel
-def _store(block, target, start, t):
-    for s in range(len(block)):
+def _store(block, target, start, n, t):
+    for s in range(n):
         for j in range(target.shape[2]):
             target[start + s, t, j] = block[s, j]
 
@@ -148,24 +160,19 @@ def _repeat(rows, row, block):
 
 @kernel
 def _add_product(vectors, weights, n_in, n_out, total):
-    """Add ``vectors @ weights``, eight rows of weights at a time."""
-    for k in range(0, n_in, REGISTER):
-        for s in range(len(vectors)):
-            x0, x1, x2, x3 = vectors[s, k], vectors[s, k + 1], vectors[s, k + 2], vectors[s, k + 3]
-            h = k + 4
-            x4, x5, x6, x7 = vectors[s, h], vectors[s, h + 1], vectors[s, h + 2], vectors[s, h + 3]
-            for j in range(n_out):
-                total[s, j] += (
-                    x0 * weights[k, j]
-                    + x1 * weights[k + 1, j]
-                    + x2 * weights[k + 2, j]
-                    + x3 * weights[k + 3, j]
-                ) + (
-                    x4 * weights[h, j]
-                    + x5 * weights[h + 1, j]
-                    + x6 * weights[h + 2, j]
-                    + x7 * weights[h + 3, j]
-                )
+    """Add ``vectors @ weights``."""
+    j = 0
+    while j < n_out:
+        left = n_out - j
+        width = WIDEST if left >= WIDEST else LANES if left >= LANES else NARROWEST
+        for s in range(0, len(vectors), ROWS):
+            if width == WIDEST:
+                add_widest(total, vectors, weights, s, j, n_in)
+            elif width == LANES:
+                add_vector(total, vectors, weights, s, j, n_in)
+            else:
+                add_narrowest(total, vectors, weights, s, j, n_in)
+        j += width
 
 
 @kernel
