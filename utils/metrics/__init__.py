@@ -19,6 +19,13 @@ from utils.metrics.probabilistic import (
     crps_gaussian,
     crps_student_t,
 )
+from utils.metrics.repeats import ccnorm, one_minus_alpha, reliability
+from utils.metrics.spikes import (
+    bits_per_spike,
+    mean_rates,
+    oracle_bits_per_spike,
+    saccade_triggered_average,
+)
 
 __all__ = [
     "LEVELS",
@@ -29,8 +36,10 @@ __all__ = [
     "around_onsets",
     "average_precision",
     "best_threshold",
+    "bits_per_spike",
     "block_bootstrap",
     "block_bootstrap_fraction",
+    "ccnorm",
     "conformal_quantiles",
     "crps_from_quantiles",
     "crps_gaussian",
@@ -38,9 +47,14 @@ __all__ = [
     "event_f1",
     "event_share",
     "mae",
+    "mean_rates",
     "mse",
     "neuronio_metrics",
+    "one_minus_alpha",
+    "oracle_bits_per_spike",
     "pearson",
     "r2",
+    "reliability",
+    "saccade_triggered_average",
     "skill",
 ]
