@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Literal
 
 import torch
@@ -31,6 +32,9 @@ class TrainerConfig(Config):
     patience: int = Field(5, ge=1, description="epochs without a better validation loss")
     seed: int = Field(0, ge=0)
     device: Device = "auto"
+    devices: int = Field(
+        1, ge=1, description="GPUs (or processes on CPUs), which share the batches of an epoch"
+    )
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     progress: bool = Field(True, description="show a progress bar")
 
@@ -58,6 +62,29 @@ def choose_device(wanted: Device = "auto") -> str:
             "use device=auto"
         )
     return wanted
+
+
+def choose_strategy(devices: int, device: str) -> str:
+    """How Lightning trains on so many devices of this machine: a process for each.
+
+    Processes are copies of a notebook, which Python cannot start afresh; the GPU must not have been
+    used there before, and ``precision`` be given by name.
+
+    Raises
+    ------
+    ValueError
+        There are fewer devices.
+    """
+    there = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device, devices)
+    if devices > there:
+        raise ValueError(
+            f"trainer.devices = {devices}, but this machine has {there} of '{device}'; "
+            f"use devices={there}"
+        )
+    if devices == 1:
+        return "auto"
+    start = "notebook" if hasattr(sys, "ps1") else "spawn"
+    return f"ddp_{start}_find_unused_parameters_true"  # a batch may lack some session
 
 
 def choose_precision(wanted: str, device: str) -> str:

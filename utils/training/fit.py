@@ -25,7 +25,8 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from utils.training.config import TrainerConfig, choose_device, choose_precision
+from utils.training.config import TrainerConfig, choose_device, choose_precision, choose_strategy
+from utils.training.sharing import SharedLoaders
 from utils.training.task import MONITOR, TrainingTask
 
 log = logging.getLogger(__name__)
@@ -72,8 +73,7 @@ def fit_task(
     TrainingError
         Nothing to train on, nothing to resume from, or a loss that is not finite.
     """
-    if len(train) == 0 or len(validation) == 0:
-        raise TrainingError("training needs at least one training and one validation batch")
+    _check_batches(len(train), len(validation), config.devices)
     if folder is None:
         if resume:
             raise TrainingError("resume needs the folder of the interrupted training")
@@ -88,9 +88,11 @@ def fit_task(
     begin = time.perf_counter()
     with quiet_lightning():
         trainer = make_trainer(config, folder, callbacks)
-        trainer.fit(task, train, validation, ckpt_path=last, weights_only=True)
+        loaders = SharedLoaders(train, validation)
+        trainer.fit(task, datamodule=loaders, ckpt_path=last, weights_only=True)
         trainer.strategy.teardown()
-    return _result(trainer, task, folder, time.perf_counter() - begin)
+    device = str(trainer.strategy.root_device)
+    return _result(task, folder, device, time.perf_counter() - begin)
 
 
 def make_trainer(
@@ -117,7 +119,8 @@ def make_trainer(
         callbacks.append(_Progress(refresh_rate=5))
     return lightning.Trainer(
         accelerator="gpu" if device == "cuda" else device,
-        devices=1,
+        devices=config.devices,
+        strategy=choose_strategy(config.devices, device),
         precision=choose_precision(config.precision, device),
         min_epochs=0,  # a limit of steps or time may end the first epoch, which is then validated
         max_epochs=config.max_epochs,
@@ -178,7 +181,8 @@ class _SeedEachEpoch(lightning.Callback):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, task: Any) -> None:
-        torch.manual_seed(self.seed + 1000 * trainer.current_epoch)
+        process = 1_000_000 * trainer.global_rank  # devices drop different units
+        torch.manual_seed(self.seed + 1000 * trainer.current_epoch + process)
 
 
 class _StopAfter(lightning.Callback):
@@ -192,6 +196,17 @@ class _StopAfter(lightning.Callback):
             trainer.should_stop = True
 
 
+def _check_batches(n_train: int, n_validation: int, devices: int) -> None:
+    if min(n_train, n_validation) >= devices:
+        return
+    if devices == 1:
+        raise TrainingError("training needs at least one training and one validation batch")
+    raise TrainingError(
+        f"training on {devices} devices needs a training and a validation batch for each, found "
+        f"{n_train} and {n_validation}; use fewer devices or smaller batches"
+    )
+
+
 def _last_checkpoint(folder: Path) -> Path:
     last = folder / "checkpoints" / "last.ckpt"
     if not last.is_file():
@@ -199,25 +214,24 @@ def _last_checkpoint(folder: Path) -> Path:
     return last
 
 
-def _result(
-    trainer: lightning.Trainer, task: TrainingTask, folder: Path, seconds: float
-) -> TrainingResult:
-    best = trainer.checkpoint_callback.best_model_path
+def _result(task: TrainingTask, folder: Path, device: str, seconds: float) -> TrainingResult:
+    """From what lies in the folder: processes of several devices leave nothing else."""
     curves = read_curves(folder)
-    if not best or not np.isfinite(curves[MONITOR]).any():
+    files = [folder / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")]
+    if not files[0].is_file() or not np.isfinite(curves[MONITOR]).any():
         raise TrainingError(
-            f"the validation loss was never finite after {trainer.global_step} steps; "
+            f"the validation loss was never finite in {len(curves)} epochs; "
             "use a smaller learning_rate, or check the data for extreme values"
         )
-    checkpoint = torch.load(best, map_location="cpu", weights_only=True)
-    task.load_state_dict(checkpoint["state_dict"])
+    best, last = (torch.load(file, map_location="cpu", weights_only=True) for file in files)
+    task.load_state_dict(best["state_dict"])
     result = TrainingResult(
-        best_loss=float(trainer.checkpoint_callback.best_model_score),
-        best_epoch=int(checkpoint["epoch"]),
-        epochs=trainer.current_epoch,
-        steps=trainer.global_step,
+        best_loss=float(curves.set_index("epoch")[MONITOR][best["epoch"]]),
+        best_epoch=int(best["epoch"]),
+        epochs=int(last["epoch"]) + 1,
+        steps=int(last["global_step"]),
         seconds=seconds,
-        device=str(trainer.strategy.root_device),
+        device=device,
         curves=curves,
     )
     log.info(

@@ -65,6 +65,7 @@ class TrainingTask(lightning.LightningModule, ABC):
                 batch_size=size,
                 on_step=False,
                 on_epoch=True,
+                sync_dist=True,
                 prog_bar=name == "loss",
             )
         return values["loss"]
