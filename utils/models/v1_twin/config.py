@@ -27,6 +27,7 @@ Activation = Literal[
     "square",
     "splitrelu",  # [relu(x), relu(-x)]: twice the channels
 ]
+PointActivation = Literal["relu", "elu", "gelu", "silu", "softplus", "tanh"]
 Norm = Literal["none", "batch", "instance", "layer", "rms", "group", "grn"]
 
 
@@ -45,7 +46,6 @@ class AffineAdapterConfig(Config):
     type: Literal["affine"] = "affine"
     grid: Grid = (51, 51)
     blur: float = Field(0.25, gt=0, description="initial sd of the Gaussian blur, pixels")
-    max_blur: float = Field(3.0, gt=0, description="largest sd that the kernel holds, pixels")
 
 
 # --- frontend -----------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class ModulatorConfig(Config):
 
     type: Literal["concat", "film", "convgru"]
     hidden: tuple[PositiveInt, ...] = Field((64, 64), min_length=1)
-    activation: Activation = "gelu"
+    activation: PointActivation = "gelu"
     dropout: float = Field(0.0, ge=0, lt=1)
     channels: PositiveInt = Field(128, description="of 'convgru'")
     kernel: PositiveInt = Field(3, description="of 'convgru', pixels")
@@ -184,7 +184,7 @@ class HistoryConfig(Config):
     type: Literal["mlp"] = "mlp"
     lags: PositiveInt = 10
     hidden: tuple[PositiveInt, ...] = (32, 10)
-    activation: Activation = "relu"
+    activation: PointActivation = "relu"
     spectral_norm: bool = False
 
 
