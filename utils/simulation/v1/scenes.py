@@ -14,14 +14,16 @@ GREY = 127
 PX_PER_DEG = 37.5
 SIZE = 51  # px, height and width of the region around the centre of gaze
 IMAGE_SIZE = 512  # px: a scene of 13.7 deg
-CONTRAST = 0.32  # standard deviation of a scene's luminance over grey
+CONTRAST = 0.32  # standard deviation of luminance over grey
 N_DISCS, DISC_RADII = 220, (5.0, 110.0)  # px
 TEXTURE = 0.45  # share of a scene's contrast that is 1/f noise within its objects
 GABORS_PER_DEG2 = 12.0
 PATTERN_SIZE = SIZE + 60  # px: microsaccades do not leave it
 
 
-def natural_image(rng: np.random.Generator, size: int = IMAGE_SIZE) -> NDArray[np.float32]:
+def natural_image(
+    rng: np.random.Generator, size: int = IMAGE_SIZE, contrast: float = CONTRAST
+) -> NDArray[np.float32]:
     """(size, size) discs that occlude one another, of many sizes, textured with 1/f noise.
 
     Scale-invariant like photographs (Lee, Mumford and Huang 2001).
@@ -32,7 +34,7 @@ def natural_image(rng: np.random.Generator, size: int = IMAGE_SIZE) -> NDArray[n
     radii = 1 / np.sqrt(rng.uniform(1 / large**2, 1 / small**2, N_DISCS))
     _draw_discs(objects, rng.uniform(0, size, (N_DISCS, 2)), radii, rng.standard_normal(N_DISCS))
     image = (1 - TEXTURE) * _unit(objects) + TEXTURE * _one_over_f(size, rng)
-    return np.clip(GREY * (1 + CONTRAST * _unit(image)), 0, 255)
+    return np.clip(GREY * (1 + contrast * _unit(image)), 0, 255)
 
 
 def gabor_pattern(rng: np.random.Generator, size: int = PATTERN_SIZE) -> NDArray[np.float32]:

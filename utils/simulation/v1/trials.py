@@ -26,7 +26,7 @@ REPEATS = 24
 MOVIE_SECONDS = (0.4, 4.0)
 LEAD_BINS = 36  # grey before a movie, so that no earlier trial acts on it
 NOISE_BINS, FLASH_BINS = 4, 6  # that a pattern or grating, and an image of the movie, last
-FLASH_SIZE = 200  # px
+FLASH_SIZE, FLASH_CONTRAST = 200, 0.1  # px; standard deviation over grey
 FREQUENCIES = np.geomspace(1, 12, 8)  # c/deg
 ORIENTATIONS = np.arange(0, 180, 15.0)
 PHASES = np.arange(8) * np.pi / 4
@@ -49,7 +49,7 @@ def session_course(n_bins: int, rng: np.random.Generator) -> Course:
     """All trials of a session. The movie's images are drawn once and shown in all repeats."""
     movie_bins = _movie_bins(n_bins)
     n_flashes = -(-movie_bins // FLASH_BINS)
-    images = np.stack([natural_image(rng, FLASH_SIZE) for _ in range(n_flashes)])
+    images = np.stack([natural_image(rng, FLASH_SIZE, FLASH_CONTRAST) for _ in range(n_flashes)])
     trials = _schedule(n_bins, movie_bins)
     courses, first = [], 0
     for number, which in enumerate(rng.permutation(len(trials))):
