@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from utils.config import Config
 
@@ -224,6 +224,16 @@ class TwinConfig(Config):
         for stage in ("adapter", "frontend", "convnet"):
             if getattr(self, stage).type != "none":
                 raise ValueError(f"behavior_only needs '{stage}' of type none")
-        if self.modulator.type == "none":
-            raise ValueError("behavior_only needs a 'modulator': concat, film or convgru")
+        if self.modulator.type in ("none", "film"):
+            raise ValueError("behavior_only needs a 'modulator' of type concat or convgru")
         return self
+
+
+class TwinDataset(Config):
+    """What a twin needs to know of a data set."""
+
+    name: str = Field(pattern=r"^[^.]+$", description="adapters and readouts go by it; no dots")
+    cell_ids: tuple[int, ...] = Field(min_length=1, description="one unit of the readout each")
+    behavior_dims: NonNegativeInt = 0
+    stimulus_channels: NonNegativeInt = 1
+    grid: Grid = (51, 51)
