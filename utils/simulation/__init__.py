@@ -14,7 +14,6 @@ from utils.simulation.v1 import (
     SimulatedV1Session,
     V1Truth,
     load_v1_truth,
-    oracle_bits_per_spike,
     simulate_v1,
 )
 
@@ -30,7 +29,6 @@ __all__ = [
     "build_index",
     "load_truth",
     "load_v1_truth",
-    "oracle_bits_per_spike",
     "preset_session",
     "simulate_calcium_population",
     "simulate_dendritic_neuron",

@@ -8,6 +8,7 @@ from utils.datasets.v1.recording import (
     to_rate,
     write_recording,
 )
+from utils.datasets.v1.simulated import simulated_v1, truth_path
 
 __all__ = [
     "V1DatasetConfig",
@@ -16,6 +17,8 @@ __all__ = [
     "as_recording",
     "load_dataset_configs",
     "read_recording",
+    "simulated_v1",
     "to_rate",
+    "truth_path",
     "write_recording",
 ]

@@ -1,13 +1,14 @@
 """Simulated recordings from V1, the judge of twins."""
 
-from utils.simulation.v1.recording import SimulatedV1, SimulatedV1Session, simulate_v1
-from utils.simulation.v1.truth import V1Truth, load_v1_truth, oracle_bits_per_spike
+from utils.simulation.v1.recording import SimulatedV1, SimulatedV1Session, simulate_v1, v1_sessions
+from utils.simulation.v1.truth import V1Truth, load_v1_truth, save_v1_truth
 
 __all__ = [
     "SimulatedV1",
     "SimulatedV1Session",
     "V1Truth",
     "load_v1_truth",
-    "oracle_bits_per_spike",
+    "save_v1_truth",
     "simulate_v1",
+    "v1_sessions",
 ]

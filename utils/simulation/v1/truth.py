@@ -1,4 +1,4 @@
-"""What is known of a simulated V1 recording, and the score that the truth itself reaches."""
+"""What is known of a simulated V1 recording, in memory and in a file beside it."""
 
 from __future__ import annotations
 
@@ -32,27 +32,7 @@ class V1Truth:
     fading_cell: int  # falls silent in the last third
 
 
-def oracle_bits_per_spike(
-    rates: NDArray[np.floating], mask: NDArray[np.bool_] | None = None
-) -> NDArray[np.float64]:
-    """(N,) bits per spike that the true rates (T, N) score in expectation.
-
-    ``mean(l log2(l / mean(l))) / mean(l)`` over the bins of ``mask``, (T,), (T, 1) or (T, N); NaN
-    for a cell without a bin or without spikes. It is the information that a spike carries about
-    the rate (Brenner et al. 2000), and no model scores more on many counts.
-    """
-    rates = np.asarray(rates, float)
-    if mask is not None:
-        mask = np.asarray(mask, bool).reshape(len(rates), -1)
-        rates = np.where(mask, rates, np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        counted = np.isfinite(rates).sum(axis=0)
-        relative = rates / (np.nansum(rates, axis=0) / counted)
-        information = relative * np.log2(np.where(relative > 0, relative, 1))
-        return np.nansum(information, axis=0) / np.where(np.nansum(rates, axis=0) > 0, counted, 0)
-
-
-def save_truth(path: str | Path, truth: V1Truth) -> None:
+def save_v1_truth(path: str | Path, truth: V1Truth) -> None:
     """Write the truth as HDF5, one data set per field of :class:`V1Truth`."""
     with h5py.File(path, "w") as file:
         for name, value in vars(truth).items():
@@ -60,7 +40,7 @@ def save_truth(path: str | Path, truth: V1Truth) -> None:
 
 
 def load_v1_truth(path: str | Path) -> V1Truth:
-    """Read what :func:`save_truth` wrote.
+    """Read what :func:`save_v1_truth` wrote.
 
     Raises
     ------
