@@ -101,10 +101,10 @@ def pixel_degrees(height: int, width: int, px_per_deg: float) -> tuple[Floats, F
 
 
 def map_centres(maps: ArrayLike, px_per_deg: float) -> NDArray[np.float64]:
-    """Centre (cell, 2) of the patch around each map's maximum: azimuth and elevation in deg.
+    """Centre (cell, 2) of what exceeds half of each map's maximum: azimuth and elevation in deg.
 
-    The map (cell, H, W) is blurred; the patch is where it exceeds half its maximum. NaN for a map
-    without any positive value.
+    Maps (cell, H, W), from 0 upwards, are blurred before. All that exceeds counts, since a map may
+    have the separate lobes of a Gabor. NaN for a map without any positive value.
     """
     maps = np.asarray(maps, np.float64)
     azimuth, elevation = pixel_degrees(*maps.shape[1:], px_per_deg)
@@ -114,9 +114,7 @@ def map_centres(maps: ArrayLike, px_per_deg: float) -> NDArray[np.float64]:
         top = blurred.max()
         if not top > 0:
             continue
-        patches, _ = ndimage.label(blurred > top / 2)
-        patch = patches == patches.flat[blurred.argmax()]
-        weights = np.where(patch, blurred - top / 2, 0)
+        weights = np.maximum(blurred - top / 2, 0)
         weights /= weights.sum()
         centres[cell] = weights.sum(axis=0) @ azimuth, weights.sum(axis=1) @ elevation
     return centres

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 ORIENTATIONS = np.arange(0, 180, 2.0)  # deg, at which a peak is looked for
 SHARPNESS = (0.5, 1.0, 2.0, 4.0, 8.0)  # kappa of the orientation tuning: half widths 90 .. 17 deg
-OCTAVES = (0.4, 0.7, 1.0, 1.5)  # standard deviation of the tuning for spatial frequency
+WIDTHS = (0.15, 0.22, 0.3, 0.45, 0.7)  # standard deviation of the frequency tuning over its peak
 STEPS_PER_OCTAVE = 12
 BEYOND = 0.5  # octaves outside of the shown range in which a peak may lie
 
@@ -70,8 +70,8 @@ def vector_orientation(tuning: ArrayLike, orientations: ArrayLike) -> tuple[Floa
     tuning = np.asarray(tuning, float)
     total = tuning.sum(axis=-1)
     vector = tuning @ np.exp(2j * np.deg2rad(orientations))
-    vector = vector / np.where(total > 0, total, np.nan)
-    return np.rad2deg(np.angle(vector)) / 2 % 180, np.abs(vector)
+    preferred = np.where(total > 0, np.rad2deg(np.angle(vector)) / 2 % 180, np.nan)
+    return preferred, np.abs(vector) / np.where(total > 0, total, np.nan)
 
 
 def condition_means(
@@ -133,11 +133,12 @@ def fit_phase(responses: ArrayLike, phases: ArrayLike, mask: ArrayLike | None = 
 
 
 def fit_preference(tuning: ArrayLike, sfs: ArrayLike, orientations: ArrayLike) -> Preference:
-    """Peak of a product of tunings: von Mises over orientation, Gaussian over log frequency.
+    """Peak of a product of tunings: von Mises over orientation, Gaussian over frequency.
 
-    Response = offset + gain * exp(kappa (cos 2(ori - peak) - 1)) * exp(-(octaves to the peak)^2 /
-    (2 sd^2)) with a gain above 0. The best of all peaks and widths on a fine grid is taken, offset
-    and gain by least squares; a peak lies at most half an octave beyond the frequencies shown.
+    Response = offset + gain * exp(kappa (cos 2(ori - peak) - 1)) * exp(-(sf / peak - 1)^2 / (2
+    width^2)) with a gain above 0; a Gabor is Gaussian in frequency. The best of all peaks and
+    widths on a fine grid is taken, offset and gain by least squares; a peak lies at most half an
+    octave beyond the frequencies shown.
 
     Parameters
     ----------
@@ -162,17 +163,16 @@ def fit_preference(tuning: ArrayLike, sfs: ArrayLike, orientations: ArrayLike) -
 
 def _templates(sfs: Floats, orientations: Floats) -> tuple[Floats, Floats]:
     """Tuning (template, condition) of every peak and width, and the peaks (template, 2)."""
-    octaves = np.log2(sfs)
-    low, high = octaves.min() - BEYOND, octaves.max() + BEYOND
-    centres = np.linspace(low, high, round((high - low) * STEPS_PER_OCTAVE) + 1)
-    widths = np.asarray(OCTAVES)[:, None, None]
-    over_sf = np.exp(-((octaves - centres[:, None]) ** 2) / (2 * widths**2))  # (width, peak, sf)
+    low, high = np.log2(sfs.min()) - BEYOND, np.log2(sfs.max()) + BEYOND
+    centres = 2 ** np.linspace(low, high, round((high - low) * STEPS_PER_OCTAVE) + 1)
+    away = sfs / centres[:, None] - 1
+    over_sf = np.exp(-((away / np.asarray(WIDTHS)[:, None, None]) ** 2) / 2)  # (width, peak, sf)
     angles = np.deg2rad(orientations - ORIENTATIONS[:, None])
     over_ori = np.exp(np.asarray(SHARPNESS)[:, None, None] * (np.cos(2 * angles) - 1))
     templates = np.einsum("wps,koc->wkposc", over_sf, over_ori)
-    sizes = (len(OCTAVES), len(SHARPNESS), len(centres), len(ORIENTATIONS))
+    sizes = (len(WIDTHS), len(SHARPNESS), len(centres), len(ORIENTATIONS))
     peaks = np.broadcast_to(
-        np.stack(np.meshgrid(2**centres, ORIENTATIONS, indexing="ij"), axis=-1), (*sizes, 2)
+        np.stack(np.meshgrid(centres, ORIENTATIONS, indexing="ij"), axis=-1), (*sizes, 2)
     )
     return templates.reshape(np.prod(sizes), -1), peaks.reshape(-1, 2)
 
