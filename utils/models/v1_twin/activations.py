@@ -17,8 +17,9 @@ class SplitReLU(nn.Module):
     """[relu(x), relu(-x)] along the channels: both signs go on, in twice the channels."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channel, ...) -> (batch, 2 * channel, ...)."""
-        return torch.cat([x.relu(), (-x).relu()], dim=1)
+        """(.., channel, row, column) -> twice the channels, which are last in memory."""
+        x = x.movedim(-3, -1)
+        return torch.cat([x.relu(), (-x).relu()], dim=-1).movedim(-1, -3)
 
 
 class Square(nn.Module):

@@ -55,8 +55,8 @@ class GaussianReadout(nn.Module):
         return torch.softmax(-distance.flatten(1) / 2, dim=1).view_as(distance)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, channel, frame, row, column) -> drive (batch, frame, cell)."""
-        weights = self.features[:, :, None, None] * self.masks()[:, None]
+        """(batch, frame, channel, row, column) -> drive (batch, frame, cell)."""
+        weights = self.masks()[..., None] * self.features[:, None, None, :]
         return _weighted(features, weights.flatten(1)) + self.bias
 
 
@@ -65,7 +65,7 @@ class LinearReadout(nn.Module):
 
     Attributes
     ----------
-    features : (cell, channel * row * column) weights.
+    features : (cell, row * column * channel) weights.
     bias : (cell,) drive without input.
     """
 
@@ -78,7 +78,7 @@ class LinearReadout(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_cells))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, channel, frame, row, column) -> drive (batch, frame, cell)."""
+        """(batch, frame, channel, row, column) -> drive (batch, frame, cell)."""
         return _weighted(features, self.features) + self.bias
 
 
@@ -91,7 +91,8 @@ def build_readout(
 
 
 def _weighted(features: Tensor, weights: Tensor) -> Tensor:
-    return functional.linear(features.transpose(1, 2).flatten(2), weights)
+    channels_last = features.movedim(2, -1)  # as they lie in memory: no copy
+    return functional.linear(channels_last.flatten(2), weights)
 
 
 def _uniform(*shape: int, fan_in: int) -> Tensor:
