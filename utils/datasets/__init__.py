@@ -20,10 +20,12 @@ from utils.datasets.shd import (
     read_shd,
     write_shd_like,
 )
+from utils.datasets.v1 import V1DatasetConfig, V1Recording
 
 if TYPE_CHECKING:
     from utils.datasets.neuronio import NeuronIODataModule
     from utils.datasets.shd import SHDAddingDataModule, SHDDataModule
+    from utils.datasets.v1 import V1DataModule
 
 __all__ = [
     "NeuronIOBatch",
@@ -33,6 +35,9 @@ __all__ = [
     "SHDDataModule",
     "SpikeBatch",
     "SpokenDigits",
+    "V1DataModule",
+    "V1DatasetConfig",
+    "V1Recording",
     "convert_neuronio",
     "ett_name",
     "fetch_ett",
@@ -52,6 +57,7 @@ _WITH_LIGHTNING = {
     "NeuronIODataModule": "utils.datasets.neuronio.module",
     "SHDAddingDataModule": "utils.datasets.shd.module",
     "SHDDataModule": "utils.datasets.shd.module",
+    "V1DataModule": "utils.datasets.v1.module",
 }
 
 

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Place = tuple[int, int]  # epoch, and place of the batch in it
+
 
 class EpochBatches:
     """Examples of an epoch, cut into batches; the last may be small."""
@@ -27,3 +29,23 @@ class EpochBatches:
         examples = torch.from_numpy(self.examples(self.epoch))
         self.epoch += 1  # a plain loop over epochs needs no call of set_epoch
         yield from examples.split(self.batch_size)
+
+
+class EpochPlaces:
+    """Epoch and place of each batch; with several processes each takes every n-th place."""
+
+    def __init__(self, n_batches: int, rank: int = 0, world_size: int = 1) -> None:
+        n_shared = n_batches - n_batches % world_size  # the same number each
+        self.places, self.epoch = range(rank, n_shared, world_size), 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the next pass; Lightning calls this before each epoch, also after a resume."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Place]:
+        epoch = self.epoch
+        self.epoch += 1  # a plain loop over epochs needs no call of set_epoch
+        yield from ((epoch, place) for place in self.places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import lightning
@@ -11,11 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from utils.datasets.epochs import EpochPlaces, Place
 from utils.datasets.neuronio.native import Paths
 from utils.datasets.neuronio.simulations import NeuronIOBatch
 from utils.datasets.neuronio.store import NeuronIOStore, open_neuronio
-
-Place = tuple[int, int]  # epoch, and place of the batch in it
 
 
 class NeuronIODataModule(lightning.LightningDataModule):
@@ -153,26 +151,6 @@ class AllWindows(Dataset):
         simulation, window = np.divmod(np.arange(first, end), self.per_simulation)
         starts = self.burn_in + window * self.window
         return self.store.windows(self.simulations[simulation], starts, self.window)
-
-
-class EpochPlaces:
-    """Epoch and place of each batch; with several processes each takes every n-th place."""
-
-    def __init__(self, n_batches: int, rank: int = 0, world_size: int = 1) -> None:
-        n_shared = n_batches - n_batches % world_size  # the same number each
-        self.places, self.epoch = range(rank, n_shared, world_size), 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the next pass; Lightning calls this before each epoch, also after a resume."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __iter__(self) -> Iterator[Place]:
-        epoch = self.epoch
-        self.epoch += 1  # a plain loop over epochs needs no call of set_epoch
-        yield from ((epoch, place) for place in self.places)
 
 
 def _held_out(simulations: NDArray, fraction: float) -> list[NDArray]:

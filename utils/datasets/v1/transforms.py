@@ -224,9 +224,10 @@ NamedTransform = Annotated[AnyTransform, BeforeValidator(_from_name)]
 def fit_transforms(transforms: Sequence[Transform], runs: Sequence[Run]) -> list[Statistics]:
     """Statistics of each transform, fitted one after another on runs of training trials."""
     fitted: list[Statistics] = []
-    for transform in transforms:
-        fitted.append(transform.fit(runs))
-        runs = [transform.apply(run, fitted[-1]) for run in runs]
+    for place, transform in enumerate(transforms):
+        before, known = transforms[:place], tuple(fitted)
+        # one run at a time: all frames of a recording as floats would fill the memory
+        fitted.append(transform.fit(apply_transforms(before, known, run) for run in runs))
     return fitted
 
 
