@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from utils.datasets.v1.config import V1DatasetConfig, V1Source, load_dataset_configs
-from utils.datasets.v1.dataset import V1Dataset, prepare_dataset
+from utils.datasets.v1.dataset import V1Dataset, describe_recordings, prepare_dataset
 from utils.datasets.v1.recording import (
     V1Recording,
     as_recording,
@@ -27,6 +27,7 @@ __all__ = [
     "V1Sequences",
     "V1Source",
     "as_recording",
+    "describe_recordings",
     "load_dataset_configs",
     "prepare_dataset",
     "read_recording",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from utils.config import ConfigError
+from utils.config import ConfigError, validate_config
 from utils.datasets.v1.behavior import (
     fit_behavior,
     known_bins,
@@ -161,6 +161,41 @@ def prepare_dataset(
         counts=valid & lags_usable[:, None] & (missing <= config.max_missing),
         missing=missing,
     )
+
+
+def describe_recordings(
+    sources: Sequence[str | Path | V1Recording], **settings: Any
+) -> list[V1DatasetConfig]:
+    """Configurations with all cells of recordings, and whatever stimulus and behaviour they have.
+
+    Parameters
+    ----------
+    sources : files, or recordings in memory, which have no path.
+    settings : of :class:`V1DatasetConfig`, for all of them.
+
+    Raises
+    ------
+    ConfigError
+        A setting that a configuration does not have, or a wrong value.
+    """
+    configs = []
+    for source in sources:
+        recording = as_recording(source)
+        found = {
+            "name": recording.metadata["name"],
+            "path": str(recording.path or ""),
+            "cell_ids": recording.metadata["cell_ids"],
+            "rate_hz": recording.metadata["rate_hz"],
+        }
+        if recording.stim is None:
+            found["stimulus"] = None
+        else:
+            found["grid"] = recording.stim.shape[1:]
+        if recording.eyepos is None:
+            found["behavior"] = ()
+        where = f"data set '{found['name']}'"
+        configs.append(validate_config(V1DatasetConfig, {**found, **settings}, where))
+    return configs
 
 
 def _check_fit(config: V1DatasetConfig, recording: V1Recording) -> None:

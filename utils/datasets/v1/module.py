@@ -11,6 +11,7 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
@@ -99,9 +100,12 @@ class V1DataModule(lightning.LightningDataModule):
         return {name: data.statistics for name, data in self.datasets.items()}
 
     @property
-    def mean_rates(self) -> dict[str, NDArray[np.float64]]:
+    def mean_rates(self) -> dict[str, Tensor]:
         """(N,) mean response per bin of each cell in training; NaN where none counts."""
-        return {name: _mean_responses(data) for name, data in self.datasets.items()}
+        return {
+            name: torch.from_numpy(_mean_responses(data)).float()
+            for name, data in self.datasets.items()
+        }
 
     def spike_triggered_average(self, name: str) -> NDArray[np.float32]:
         """(N, n_lags, [channel,] H, W) mean frame before a response, less the mean frame.
