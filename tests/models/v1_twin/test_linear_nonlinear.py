@@ -54,7 +54,7 @@ def test_a_linear_nonlinear_cell_is_found(recording, parts, fitted):
     assert np.corrcoef(predicted[:, 0], rates[:, 0])[0, 1] > 0.9
     score = bits_per_spike(counts, predicted, mean_rates(counts, train), parts[2])
     oracle = oracle_bits_per_spike(rates, parts[2])
-    assert score[0] > 0.85 * oracle[0]
+    assert score[0] > 0.75 * oracle[0]
     np.testing.assert_allclose(score[1:], 0, atol=0.06)  # nothing that is linear
     assert oracle[1] > 0.5
 

@@ -25,8 +25,8 @@ GREY = 127.0
 N_FREQUENCIES = 512  # of the cosine transform: up to 9 c/deg in frames of 51 pixels, 1.36 deg
 PENALTIES = tuple(np.geomspace(1e-3, 100, 6))  # relative to the mean power of a frequency
 RANKS = (1, 2)
-QUANTILES = np.array([0, 0.2, 0.4, 0.55, 0.7, 0.8, 0.87, 0.92, 0.95, 0.97, 0.985, 1])
-MIN_BINS = 100  # to validate on, so that each quantile has some
+QUANTILES = np.array([0, 0.2, 0.4, 0.55, 0.7, 0.8, 0.87, 0.92, 0.95, 0.97, 0.985, 0.995, 1])
+MIN_BINS = 200  # to validate on, so that each quantile has some
 CHUNK = 4096  # frames at once
 
 
@@ -87,7 +87,7 @@ def fit_linear_nonlinear(
     stimulus : (time, H, W), uint8 grey levels.
     counts : (time, cell).
     train, validation : (time,), (time, 1) or (time, cell), true at the bins to use: those whose
-        ``n_lags`` frames belong to their trial. A cell with fewer than 100 validation bins
+        ``n_lags`` frames belong to their trial. A cell with fewer than 200 validation bins
         predicts NaN.
 
     Raises
