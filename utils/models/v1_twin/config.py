@@ -28,7 +28,7 @@ Activation = Literal[
     "splitrelu",  # [relu(x), relu(-x)]: twice the channels
 ]
 PointActivation = Literal["relu", "elu", "gelu", "silu", "softplus", "tanh"]
-Norm = Literal["none", "batch", "instance", "layer", "rms", "group", "grn"]
+Norm = Literal["none", "batch", "instance", "layer", "rms", "group", "grn", "divisive"]
 
 
 class NoStage(Config):
@@ -117,6 +117,7 @@ class BlockConfig(Config):
     bias: bool = True
     norm: Norm = "none"
     norm_groups: PositiveInt = Field(8, description="groups of norm 'group'")
+    norm_frames: PositiveInt = Field(1, description="frames that norm 'divisive' pools over")
     activation: Activation = "splitrelu"
     pool: PoolConfig | None = None
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -159,7 +160,7 @@ class RecurrentConfig(Config):
     type: Literal["convgru", "gru", "lstm"]
     channels: PositiveInt = 128
     kernel: PositiveInt = Field(3, description="of 'convgru', pixels")
-    update_bias: float = Field(1.0, description="initial bias of the update gate")
+    update_bias: float = Field(1.0, description="of convgru and gru: initial, of their update gate")
 
 
 # --- readout and history: one per data set ------------------------------------------------------

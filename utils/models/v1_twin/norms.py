@@ -1,0 +1,105 @@
+"""Norms of features; all but batch norm use the statistics of one frame only.
+
+A frame that comes later can therefore not change what is computed for those before it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from utils.models.v1_twin.config import BlockConfig
+from utils.models.v1_twin.convolution import convolve, per_frame, repeat_first
+
+EPS = 1e-5
+
+
+class FrameNorm(nn.Module):
+    """A norm of images applied to every frame."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frame, channel, row, column) -> the same shape."""
+        return per_frame(self.norm, x)
+
+
+class RMSNorm(nn.Module):
+    """Divide an image by the root mean square over all its features, with a gain per channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channel, row, column) -> the same shape."""
+        return (
+            x * (x.square().mean((1, 2, 3), keepdim=True) + EPS).rsqrt() * self.gain[:, None, None]
+        )
+
+
+class GlobalResponseNorm(nn.Module):
+    """Let channels compete: each is scaled by its energy relative to the mean of all.
+
+    The identity at the start. Woo et al., "ConvNeXt V2", CVPR 2023.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(channels))
+        self.shift = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channel, row, column) -> the same shape."""
+        energy = (x.square().sum((2, 3), keepdim=True) + EPS).sqrt()
+        relative = energy / energy.mean(1, keepdim=True)
+        return x * (1 + self.gain[:, None, None] * relative) + self.shift[:, None, None]
+
+
+class DivisiveNorm(nn.Module):
+    """Divide each channel by 1 + a learned, positive pool of all channels at its place.
+
+    The pool is a filter of the absolute features over the last frames (present one included), as
+    in models of gain control in visual cortex (Heeger 1992; Carandini & Heeger 2012).
+    """
+
+    def __init__(self, channels: int, frames: int) -> None:
+        super().__init__()
+        start = torch.tensor(1 / channels).expm1().log()  # softplus makes it the mean
+        self.weight = nn.Parameter(start.repeat(channels, channels))
+        self.time = nn.Parameter(torch.zeros(channels, frames))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frame, channel, row, column) -> the same shape."""
+        pool = convolve(x.abs(), functional.softplus(self.weight)[..., None, None, None])
+        if self.time.shape[1] > 1:
+            weights = self.time.softmax(1)[:, None, :, None, None]
+            past = repeat_first(pool, weights.shape[2] - 1)
+            pool = convolve(past, weights, groups=len(weights))
+        return x / (1 + pool)
+
+
+def build_norm(config: BlockConfig) -> nn.Module:
+    """The norm of a block's convolution: (batch, frame, channel, row, column) -> the same."""
+    channels = config.channels
+    if config.norm == "none":
+        return nn.Identity()
+    if config.norm == "divisive":
+        return DivisiveNorm(channels, config.norm_frames)
+    if config.norm == "group" and channels % config.norm_groups:
+        raise ValueError(
+            f"norm 'group': {channels} channels do not divide into norm_groups = "
+            f"{config.norm_groups}"
+        )
+    kinds = {
+        "batch": lambda: nn.BatchNorm2d(channels),
+        "instance": lambda: nn.InstanceNorm2d(channels, affine=True),
+        "layer": lambda: nn.GroupNorm(1, channels),
+        "group": lambda: nn.GroupNorm(config.norm_groups, channels),
+        "rms": lambda: RMSNorm(channels),
+        "grn": lambda: GlobalResponseNorm(channels),
+    }
+    return FrameNorm(kinds[config.norm]())
