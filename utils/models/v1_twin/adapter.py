@@ -39,7 +39,7 @@ class AffineAdapter(nn.Module):
         return self.grid
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, frame, channel, row, column) -> the same with rows and columns of the grid."""
+        """(batch, channel, frame, row, column) -> the same with rows and columns of the grid."""
         with torch.autocast(x.device.type, enabled=False):  # places need the full precision
             planes = self._blurred(x.flatten(1, 2))
             places = self._places(*x.shape[-2:]).expand(len(x), -1, -1, -1)

@@ -34,13 +34,13 @@ class Concat(nn.Module):
         self.out_channels = channels + config.hidden[-1]
 
     def forward(self, features: Tensor | None, behavior: Tensor) -> Tensor:
-        """(batch, frame, channel, row, column), (batch, frame, column) -> more channels."""
+        """(batch, channel, frame, row, column), (batch, frame, column) -> more channels."""
         embedding = self.network(behavior)[..., None, None, :]  # (batch, frame, 1, 1, channel)
         if features is not None:
-            features = features.movedim(2, -1)  # channels are last in memory
-            embedding = embedding.expand(-1, -1, *features.shape[2:4], -1)
+            features = features.movedim(1, -1)  # channels are last in memory
+            embedding = embedding.expand(*features.shape[:-1], -1)
             embedding = torch.cat([features, embedding], dim=-1)
-        return embedding.movedim(-1, 2)
+        return embedding.movedim(-1, 1)
 
 
 class FiLM(nn.Module):
@@ -55,9 +55,9 @@ class FiLM(nn.Module):
         self.out_channels = channels
 
     def forward(self, features: Tensor, behavior: Tensor) -> Tensor:
-        """(batch, frame, channel, row, column), (batch, frame, column) -> the same shape."""
-        both = self.to_scale_and_shift(self.network(behavior))[..., None, None]
-        change, shift = both.chunk(2, dim=2)
+        """(batch, channel, frame, row, column), (batch, frame, column) -> the same shape."""
+        both = self.to_scale_and_shift(self.network(behavior)).mT[..., None, None]
+        change, shift = both.chunk(2, dim=1)
         return torch.addcmul(features + shift, features, change)  # (1 + change) features + shift
 
 
@@ -72,7 +72,7 @@ class ConvGRUModulator(nn.Module):
         self.out_channels = self.recurrent.out_channels
 
     def forward(self, features: Tensor | None, behavior: Tensor) -> Tensor:
-        """(batch, frame, channel, row, column), (batch, frame, column) -> hidden states."""
+        """(batch, channel, frame, row, column), (batch, frame, column) -> hidden states."""
         return self.recurrent(self.concat(features, behavior))
 
 

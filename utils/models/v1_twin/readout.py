@@ -55,7 +55,7 @@ class GaussianReadout(nn.Module):
         return torch.softmax(-distance.flatten(1) / 2, dim=1).view_as(distance)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frame, channel, row, column) -> drive (batch, frame, cell)."""
+        """(batch, channel, frame, row, column) -> drive (batch, frame, cell)."""
         weights = self.masks()[..., None] * self.features[:, None, None, :]
         return _weighted(features, weights.flatten(1)) + self.bias
 
@@ -78,7 +78,7 @@ class LinearReadout(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_cells))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, frame, channel, row, column) -> drive (batch, frame, cell)."""
+        """(batch, channel, frame, row, column) -> drive (batch, frame, cell)."""
         return _weighted(features, self.features) + self.bias
 
 
@@ -91,7 +91,7 @@ def build_readout(
 
 
 def _weighted(features: Tensor, weights: Tensor) -> Tensor:
-    channels_last = features.movedim(2, -1)  # as they lie in memory: no copy
+    channels_last = features.movedim(1, -1)  # as they lie in memory: no copy
     return functional.linear(channels_last.flatten(2), weights)
 
 

@@ -16,54 +16,12 @@ from torch import Tensor, nn
 from utils.config import ConfigError, near_matches
 from utils.models.v1_twin.activations import Output
 from utils.models.v1_twin.adapter import build_adapter
-from utils.models.v1_twin.config import Grid, TwinConfig, TwinDataset
-from utils.models.v1_twin.convnet import build_convnet
-from utils.models.v1_twin.frontend import build_frontend
+from utils.models.v1_twin.config import TwinConfig, TwinDataset
+from utils.models.v1_twin.core import TwinCore
 from utils.models.v1_twin.history import History
-from utils.models.v1_twin.modulator import build_modulator
-from utils.models.v1_twin.phases import fold_phases, unfold_phases
+from utils.models.v1_twin.phases import unfold_phases
+from utils.models.v1_twin.provenance import TrainedOn
 from utils.models.v1_twin.readout import build_readout
-from utils.models.v1_twin.recurrent import build_recurrent
-
-
-class TwinCore(nn.Module):
-    """What all data sets share: frontend, convnet, modulator, recurrent.
-
-    Attributes
-    ----------
-    out_channels, size : features, and their rows and columns.
-    phases : product of the pools over time; the batch holds that many interleaved sequences.
-    """
-
-    def __init__(self, config: TwinConfig, channels: int, behavior_dims: int, size: Grid) -> None:
-        super().__init__()
-        self.frontend = build_frontend(config.frontend, channels)
-        self.convnet = build_convnet(config.convnet, self.frontend.out_channels)
-        self.phases = self.convnet.phases
-        self.size = (1, 1) if config.behavior_only else self.convnet.output_size(*size)
-        features = 0 if config.behavior_only else self.convnet.out_channels
-        self.modulator = build_modulator(config.modulator, behavior_dims, features)
-        self.recurrent = build_recurrent(config.recurrent, self.modulator.out_channels)
-        self.out_channels = self.recurrent.out_channels
-
-    def forward(self, frames: Tensor | None, behavior: Tensor | None, last: bool = False) -> Tensor:
-        """Frames (batch, frame, channel, row, column) and behaviour (batch, frame, column).
-
-        Returns features (phase * batch, frame, channel, row, column); their last frame is that of
-        the inputs. With ``last`` there is only the phase that this frame belongs to.
-        """
-        features = None
-        if frames is not None:
-            features = self.convnet(self.frontend(frames), last)
-            if behavior is not None:
-                behavior = self._in_phase(behavior, features.shape[1], last)
-        return self.recurrent(self.modulator(features, behavior))
-
-    def _in_phase(self, behavior: Tensor, n_frames: int, last: bool) -> Tensor:
-        """Behaviour of the frames that the features belong to."""
-        if last:
-            return behavior.flip(1)[:, :: self.phases][:, :n_frames].flip(1)
-        return fold_phases(behavior[:, -n_frames * self.phases :], self.phases, dim=1)
 
 
 class V1Twin(nn.Module):
@@ -76,6 +34,7 @@ class V1Twin(nn.Module):
     core : the shared part.
     adapters, readouts, histories : by name of the data set; histories may be empty.
     output : from drive to rates; its inverse gives the bias of a mean rate.
+    trained_on : the data that trained it; None for a fresh twin.
     """
 
     def __init__(self, config: TwinConfig, datasets: Sequence[TwinDataset]) -> None:
@@ -93,6 +52,7 @@ class V1Twin(nn.Module):
             if config.history.type != "none":
                 self.histories[data.name] = History(config.history, len(data.cell_ids))
         self.output = Output(config.output)
+        self.trained_on: TrainedOn | None = None
 
     def forward(
         self,
@@ -125,7 +85,7 @@ class V1Twin(nn.Module):
             Unknown data set, missing input, wrong shape, or too few frames; the message says which.
         """
         features = self._features(dataset, stimulus, behavior)
-        possible = features.shape[1] * self.core.phases
+        possible = features.shape[2] * self.core.phases
         n_bins = possible if n_bins is None else n_bins
         if n_bins > possible:
             raise ValueError(
@@ -133,7 +93,7 @@ class V1Twin(nn.Module):
                 "them; give longer sequences or a smaller n_bins"
             )
         kept = -(-n_bins // self.core.phases)
-        drive = self.readouts[dataset](features[:, -kept:])
+        drive = self.readouts[dataset](features[:, :, -kept:])
         drive = unfold_phases(drive, self.core.phases, dim=1)[:, -n_bins:]
         return self._rates(dataset, drive, responses)
 
@@ -150,15 +110,15 @@ class V1Twin(nn.Module):
         says of the last bin, at the cost of a whole window for it.
         """
         features = self._features(dataset, stimulus, behavior, last=True)
-        drive = self.readouts[dataset](features[:, -1:])
+        drive = self.readouts[dataset](features[:, :, -1:])
         return self._rates(dataset, drive, responses)[:, 0]
 
     def core_features(
         self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None = None
     ) -> Tensor:
-        """Features (batch, frame, channel, row, column) that the readout of a data set sees."""
+        """Features (batch, channel, frame, row, column) that the readout of a data set sees."""
         features = self._features(dataset, stimulus, behavior)
-        return unfold_phases(features, self.core.phases, dim=1)
+        return unfold_phases(features, self.core.phases)
 
     def core_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that all data sets share."""
@@ -186,16 +146,16 @@ class V1Twin(nn.Module):
         return self.core(frames, behavior, last)
 
     def _frames(self, data: TwinDataset, stimulus: Tensor | None) -> Tensor:
-        """Frames (batch, frame, channel, row, column) as floats."""
-        shape = "(batch, frame, channel, row, column)"
+        """Frames (batch, channel, frame, row, column) as floats."""
+        shape = "(batch, frame, [channel,] row, column)"
         if stimulus is None:
             raise ValueError(
                 f"data set '{data.name}': this twin sees a stimulus {shape}, found None; a twin of "
                 "behaviour alone has behavior_only: true in its config"
             )
-        frames = stimulus[:, :, None] if stimulus.ndim == 4 else stimulus
+        frames = stimulus[:, None] if stimulus.ndim == 4 else stimulus.transpose(1, 2)
         expected = (data.stimulus_channels, *data.grid)
-        if frames.shape[2:] != expected:
+        if (frames.shape[1], *frames.shape[3:]) != expected:
             raise ValueError(
                 f"data set '{data.name}': expected a stimulus {shape} of channel, row, column "
                 f"{expected}, found shape {tuple(stimulus.shape)}"
@@ -250,7 +210,7 @@ def _check_behavior(data: TwinDataset, behavior: Tensor | None, frames: Tensor |
             f"data set '{data.name}': the modulator needs behaviour (batch, frame, column); "
             "zeros stand for none"
         )
-    n_frames = behavior.shape[1] if frames is None else frames.shape[1]
+    n_frames = behavior.shape[1] if frames is None else frames.shape[2]
     if behavior.shape[1:] != (n_frames, data.behavior_dims):
         raise ValueError(
             f"data set '{data.name}': expected behaviour of {n_frames} frames and "

@@ -1,0 +1,52 @@
+"""The core of a twin, which all data sets share."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from utils.models.v1_twin.config import Grid, TwinConfig
+from utils.models.v1_twin.convnet import build_convnet
+from utils.models.v1_twin.frontend import build_frontend
+from utils.models.v1_twin.modulator import build_modulator
+from utils.models.v1_twin.phases import fold_phases
+from utils.models.v1_twin.recurrent import build_recurrent
+
+
+class TwinCore(nn.Module):
+    """What all data sets share: frontend, convnet, modulator, recurrent.
+
+    Attributes
+    ----------
+    out_channels, size : features, and their rows and columns.
+    phases : product of the pools over time; the batch holds that many interleaved sequences.
+    """
+
+    def __init__(self, config: TwinConfig, channels: int, behavior_dims: int, size: Grid) -> None:
+        super().__init__()
+        self.frontend = build_frontend(config.frontend, channels)
+        self.convnet = build_convnet(config.convnet, self.frontend.out_channels)
+        self.phases = self.convnet.phases
+        self.size = (1, 1) if config.behavior_only else self.convnet.output_size(*size)
+        features = 0 if config.behavior_only else self.convnet.out_channels
+        self.modulator = build_modulator(config.modulator, behavior_dims, features)
+        self.recurrent = build_recurrent(config.recurrent, self.modulator.out_channels)
+        self.out_channels = self.recurrent.out_channels
+
+    def forward(self, frames: Tensor | None, behavior: Tensor | None, last: bool = False) -> Tensor:
+        """Frames (batch, channel, frame, row, column) and behaviour (batch, frame, column).
+
+        Returns features (phase * batch, channel, frame, row, column); their last frame is that of
+        the inputs. With ``last`` there is only the phase that this frame belongs to.
+        """
+        features = None
+        if frames is not None:
+            features = self.convnet(self.frontend(frames), last)
+            if behavior is not None:
+                behavior = self._in_phase(behavior, features.shape[2], last)
+        return self.recurrent(self.modulator(features, behavior))
+
+    def _in_phase(self, behavior: Tensor, n_frames: int, last: bool) -> Tensor:
+        """Behaviour of the frames that the features belong to."""
+        if last:
+            return behavior.flip(1)[:, :: self.phases][:, :n_frames].flip(1)
+        return fold_phases(behavior[:, -n_frames * self.phases :], self.phases, dim=1)
