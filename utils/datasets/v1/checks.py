@@ -73,6 +73,8 @@ def complete_arrays(
             known = [*given, *metadata]  # a name that is not known counts as metadata
             raise ValueError(f"{where}: array '{name}' is missing{near_matches(name, known)}")
     n_bins, n_cells = _checked("robs", given["robs"], None, where).shape
+    if not n_bins or not n_cells:
+        raise ValueError(f"{where}: array 'robs' is empty: {n_bins} bins of {n_cells} cells")
     arrays = {name: _checked(name, array, n_bins, where) for name, array in given.items()}
     arrays = {**_defaults(n_bins, metadata["rate_hz"]), **arrays}
     if arrays["valid"].ndim == 1:
@@ -138,8 +140,6 @@ def _checked(name: str, array: ArrayLike, n_bins: int | None, where: str) -> NDA
 
 
 def _check_responses(robs: NDArray, valid: NDArray[np.bool_], where: str) -> None:
-    if not robs.size:
-        raise ValueError(f"{where}: array 'robs' is empty: {robs.shape}")
     wrong = ~np.isfinite(robs) & valid
     if wrong.any():
         time, cell = np.argwhere(wrong)[0]

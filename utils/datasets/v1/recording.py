@@ -225,8 +225,8 @@ def _recording(values: Mapping[str, Any], path: Path | None = None) -> V1Recordi
 
 def _read_npz(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
     except (BadZipFile, EOFError, OSError, ValueError) as error:
         raise ValueError(f"{path} is truncated or no .npz file of arrays ({error})") from None
 
