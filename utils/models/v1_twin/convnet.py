@@ -17,12 +17,13 @@ class ConvNet(nn.Module):
     ----------
     out_channels : features that come out.
     phases : product of the pools over time; the batch comes out that many times as long.
+    lost_frames : frames at the start that no whole window of all pools ends at.
     """
 
     def __init__(self, config: ConvNetConfig | NoStage, in_channels: int) -> None:
         super().__init__()
         self.blocks = nn.ModuleList()
-        self.out_channels, self.phases = in_channels, 1
+        self.out_channels, self.phases, self.lost_frames = in_channels, 1, 0
         if config.type == "none":
             return
         planned = [(config.stem, "none")] if config.stem else []
@@ -31,6 +32,7 @@ class ConvNet(nn.Module):
             block = Block(block_config, self.out_channels, join)
             self.blocks.append(block)
             self.out_channels = block.out_channels
+            self.lost_frames += self.phases * (block.pool.lost_frames if block.pool else 0)
             self.phases *= block.phases
 
     def forward(self, x: Tensor, last_phase: bool = False) -> Tensor:

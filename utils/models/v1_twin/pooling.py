@@ -22,12 +22,14 @@ class Pool(nn.Module):
     Attributes
     ----------
     phases : frames pooled, so many interleaved sequences come out.
+    lost_frames : frames at the start that no whole window ends at.
     """
 
     def __init__(self, config: PoolConfig) -> None:
         super().__init__()
         self.kind = config.type
         self.phases, *self.stride = config.size
+        self.lost_frames = self._extent(self.phases) - 1
         blur = torch.outer(*(_binomial(n) for n in self.stride))
         self.register_buffer("blur", blur, persistent=False)
         self.time = _binomial(self.phases).tolist()

@@ -73,7 +73,7 @@ class V1Twin(nn.Module):
         behavior : (batch, frame, column); not looked at without a modulator.
         responses : counts (batch, frame, cell), needed for a history only. A prediction sees those
             of earlier bins.
-        n_bins : how many of the last frames to predict; by default all that can be.
+        n_bins : how many of the last frames to predict; by default all that have enough before.
 
         Returns
         -------
@@ -84,14 +84,8 @@ class V1Twin(nn.Module):
         ValueError
             Unknown data set, missing input, wrong shape, or too few frames; the message says which.
         """
-        features = self._features(dataset, stimulus, behavior)
-        possible = features.shape[2] * self.core.phases
-        n_bins = possible if n_bins is None else n_bins
-        if n_bins > possible:
-            raise ValueError(
-                f"{n_bins} bins to predict, but only the last {possible} frames have enough before "
-                "them; give longer sequences or a smaller n_bins"
-            )
+        features = self._features(dataset, stimulus, behavior, n_bins or 1)
+        n_bins = n_bins or features.shape[2] * self.core.phases
         kept = -(-n_bins // self.core.phases)
         drive = self.readouts[dataset](features[:, :, -kept:])
         drive = unfold_phases(drive, self.core.phases, dim=1)[:, -n_bins:]
@@ -109,7 +103,8 @@ class V1Twin(nn.Module):
         Pools over time stride, as in a network that sees one window per bin. It is what ``forward``
         says of the last bin, at the cost of a whole window for it.
         """
-        features = self._features(dataset, stimulus, behavior, last=True)
+        frames, behavior = self._inputs(dataset, stimulus, behavior)
+        features = self.core(frames, behavior, last=True)
         drive = self.readouts[dataset](features[:, :, -1:])
         return self._rates(dataset, drive, responses)[:, 0]
 
@@ -117,7 +112,7 @@ class V1Twin(nn.Module):
         self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None = None
     ) -> Tensor:
         """Features (batch, channel, frame, row, column) that the readout of a data set sees."""
-        features = self._features(dataset, stimulus, behavior)
+        features = self._features(dataset, stimulus, behavior, n_bins=1)
         return unfold_phases(features, self.core.phases)
 
     def core_parameters(self) -> Iterator[nn.Parameter]:
@@ -132,18 +127,33 @@ class V1Twin(nn.Module):
                 yield from parts[dataset].parameters()
 
     def _features(
-        self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None, last: bool = False
+        self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None, n_bins: int
     ) -> Tensor:
-        """Core features in phases; with ``last`` only those that the last bin needs."""
+        """Core features in phases, of at least ``n_bins`` bins."""
+        frames, behavior = self._inputs(dataset, stimulus, behavior)
+        n_frames = behavior.shape[1] if frames is None else frames.shape[2]
+        lost, phases = self.core.lost_frames, self.core.phases
+        possible = max(n_frames - lost, 0) // phases * phases
+        if n_bins > possible:
+            raise ValueError(
+                f"data set '{dataset}': {n_bins} bins are to be predicted, but {n_frames} frames "
+                f"allow {possible}: the first {lost} are context, the others count in steps of "
+                f"{phases}"
+            )
+        return self.core(frames, behavior)
+
+    def _inputs(
+        self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """What the core is to see of stimulus and behaviour, checked."""
         data = self._dataset(dataset)
         frames = None
         if not self.config.behavior_only:
             frames = self.adapters[dataset](self._frames(data, stimulus))
         if self.config.modulator.type == "none":
-            behavior = None
-        else:
-            _check_behavior(data, behavior, frames)
-        return self.core(frames, behavior, last)
+            return frames, None
+        _check_behavior(data, behavior, frames)
+        return frames, behavior
 
     def _frames(self, data: TwinDataset, stimulus: Tensor | None) -> Tensor:
         """Frames (batch, channel, frame, row, column) as floats."""
