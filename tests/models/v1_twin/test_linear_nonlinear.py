@@ -17,14 +17,14 @@ def recording():
     """Smoothed noise; a linear-nonlinear cell, one that squares, one that ignores the frames."""
     rng = np.random.default_rng(0)
     noise = gaussian_filter(rng.normal(size=(N_BINS, SIZE, SIZE)), (0.7, 1, 1))
-    stimulus = np.clip(127 + 40 * noise / noise.std(), 0, 255).astype(np.uint8)
+    stimulus = np.clip(90 + 30 * noise / noise.std(), 0, 255).astype(np.uint8)
     place = np.arange(SIZE) - SIZE / 2
     gabor = np.exp(-(place[:, None] ** 2 + place**2) / 8) * np.cos(place)
     time = np.array([0, 0.5, 1, 0.2, -0.6, -0.2])
     contrast = (stimulus - 127.0) / 127
     drive = np.einsum("thw,hw->t", contrast, gabor)
     drive = np.convolve(drive, time)[:N_BINS]
-    drive /= drive.std()
+    drive = (drive - drive.mean()) / drive.std()
     rates = 0.3 * np.stack([np.maximum(drive, 0) ** 2, drive**2, np.ones(N_BINS)], axis=1) + 0.01
     return stimulus, rng.poisson(rates).astype(float), rates, time[:, None, None] * gabor
 

@@ -101,7 +101,6 @@ def fit_linear_nonlinear(
         if not mask.any():
             raise ValueError(f"{name} marks no bin of the {len(counts)} to fit on")
     frames = cosines(stimulus)
-    frames -= frames[train.any(axis=1)].mean(axis=0)
     correlations = _correlations(frames, counts, train, n_lags)
     best, best_score = None, np.full(counts.shape[1], -np.inf)
     choices = [(penalty, rank) for penalty in PENALTIES for rank in RANKS]
@@ -138,17 +137,20 @@ def _lowest(size: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 def _correlations(
     frames: Floats, counts: Floats, train: NDArray[np.bool_], n_lags: int
 ) -> tuple[Floats, Floats]:
-    """Means over training bins: frame times earlier frame (K, lag), times count (K, lag, cell)."""
+    """Covariances in training bins of frames: with the frame that many lags earlier (K, lag), and
+    of the earlier frame with counts (K, lag, cell)."""
     centred = np.where(train, counts - mean_rates(counts, train), 0).astype(np.float32)
     centred /= np.maximum(train.sum(axis=0), 1)
     used = train.any(axis=1)
+    of_bins = np.where(used[:, None], frames, 0)
     own = np.empty((frames.shape[1], n_lags))
     cross = np.empty((frames.shape[1], n_lags, counts.shape[1]))
     for lag in range(n_lags):
         earlier = frames[: len(frames) - lag]
         cross[:, lag] = earlier.T @ centred[lag:]
-        own[:, lag] = np.einsum("tk,tk->k", earlier[used[lag:]], frames[lag:][used[lag:]])
-    return own / used.sum(), cross
+        own[:, lag] = np.einsum("tk,tk->k", earlier, of_bins[lag:])
+    mean = of_bins.sum(axis=0, dtype=np.float64) / used.sum()
+    return own / used.sum() - mean[:, None] ** 2, cross
 
 
 def _filters(
