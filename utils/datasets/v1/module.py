@@ -88,6 +88,13 @@ class V1DataModule(lightning.LightningDataModule):
             )
             for config in configs
         }
+        for name, data in self.datasets.items():
+            if not data.counted(TRAIN).any():
+                raise ValueError(
+                    f"data set '{name}': no response counts in training; each bin needs "
+                    f"{data.config.n_lags} frames of one trial, with a valid response"
+                    f"{' and known behaviour' if data.config.behavior else ''}"
+                )
 
     @property
     def configs(self) -> list[V1DatasetConfig]:
