@@ -14,6 +14,7 @@ from utils.simulation.v1 import (
     SimulatedV1Session,
     V1Truth,
     load_v1_truth,
+    oracle_scores,
     simulate_v1,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "build_index",
     "load_truth",
     "load_v1_truth",
+    "oracle_scores",
     "preset_session",
     "simulate_calcium_population",
     "simulate_dendritic_neuron",

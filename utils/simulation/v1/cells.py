@@ -14,7 +14,7 @@ WIDTH = 0.4  # standard deviation of the envelope in periods: 1.5 octaves
 CENTRE_SPREAD = 0.2  # deg
 CENTRE_LIMIT = 0.4  # deg: the receptive field lies inside the region
 MEDIAN_RATE, RATE_SPREAD = 15.0, 0.5  # Hz during free viewing; of its logarithm
-SACCADE_WEIGHT, SACCADE_WEIGHT_SPREAD = 1.0, 0.4
+SACCADE_WEIGHT, SACCADE_WEIGHT_SPREAD = 1.1, 0.4
 POOL_ORIENTATIONS = 4  # the cell's own is the first
 
 

@@ -24,7 +24,7 @@ from utils.simulation.v1.trials import BACKIMAGE, STIM_TYPES, Course, session_co
 from utils.simulation.v1.truth import V1Truth
 
 UNEQUAL = 0.25  # the largest session has this much more cells than the mean, the smallest less
-FADE = (0.7, 0.85)  # part of the session in which the fading cell falls silent
+FADE = (0.68, 0.78)  # part of the session in which the fading cell falls silent
 SHORTEST = 1.0  # minutes of a session
 
 

@@ -17,7 +17,7 @@ from utils.simulation.v1.scenes import GREY, grating_regions
 
 KERNEL_BINS, KERNEL_TAU = 16, 0.0115  # s: the peak is at 45 ms
 POOL_DELAY, POOL_BINS, POOL_TAU = 1, 12, 4.0  # bins
-SEMISATURATION = 1.0  # sigma^2, where the pool's mean during free viewing is 1
+SEMISATURATION = 0.7  # sigma^2, where the pool's mean during free viewing is 1
 BASELINE = 0.09  # of the mean rate
 SACCADE_BINS = 25  # 200 ms
 SACCADE_BUMPS = ((-0.35, 0.040, 0.014), (0.45, 0.095, 0.022))  # height, s, width (sd) in s
