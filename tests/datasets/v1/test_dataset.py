@@ -194,13 +194,19 @@ def test_trials_shorter_than_the_lags_are_left_out(make_recording):
     assert data.gather(data.sequences(None, 30)).mask.shape == (2, 30, 3)
 
 
-def test_paths_are_found_below_the_data_folder(make_recording, data_home):
+def test_paths_are_found_below_the_data_folder(make_recording, data_home, tmp_path, monkeypatch):
     recording = make_recording()
     arrays = {key: value for key, value in recording.items() if isinstance(value, np.ndarray)}
     metadata = {key: value for key, value in recording.items() if key not in arrays}
     path = write_recording(data_home / "v1" / "noise.h5", arrays, metadata)
-    config = V1DatasetConfig(name="a", path="v1/noise.h5", cell_ids=[0], grid=(7, 9))
+    (config,) = describe_recordings([path])
+    assert config.path == "v1/noise.h5"
     assert prepare_dataset(config).recording.path == path
+    elsewhere = write_recording(tmp_path / "noise.h5", arrays, metadata)
+    monkeypatch.chdir(tmp_path)
+    (config,) = describe_recordings(["noise.h5"])
+    monkeypatch.chdir("/")
+    assert prepare_dataset(config).recording.path == elsewhere
 
 
 @pytest.mark.parametrize(

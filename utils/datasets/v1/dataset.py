@@ -183,7 +183,7 @@ def describe_recordings(
         recording = as_recording(source)
         found = {
             "name": recording.metadata["name"],
-            "path": str(recording.path or ""),
+            "path": _path_in_config(recording.path),
             "cell_ids": recording.metadata["cell_ids"],
             "rate_hz": recording.metadata["rate_hz"],
         }
@@ -196,6 +196,14 @@ def describe_recordings(
         where = f"data set '{found['name']}'"
         configs.append(validate_config(V1DatasetConfig, {**found, **settings}, where))
     return configs
+
+
+def _path_in_config(path: Path | None) -> str:
+    """Below ``DATA`` where it lies there, so that it holds wherever DATA is moved to."""
+    if path is None:
+        return ""
+    path = path.resolve()
+    return str(path.relative_to(data_dir()) if path.is_relative_to(data_dir()) else path)
 
 
 def _check_fit(config: V1DatasetConfig, recording: V1Recording) -> None:
