@@ -143,7 +143,8 @@ def _fault(schema: type[BaseModel], item: Mapping[str, Any]) -> str:
     if item["type"] == "union_tag_invalid":
         field, tag, known = (item["ctx"][k] for k in ("discriminator", "tag", "expected_tags"))
         return f"'{key}': unknown {field} {tag!r}; known: {known}"
-    found = "" if item["type"] == "missing" else f" = {item.get('input')!r}"
+    says_nothing = item["type"] == "missing" or not item["loc"]  # there is no one value at fault
+    found = "" if says_nothing else f" = {item['input']!r}"
     return f"'{key}'{found}: {item['msg'].lower()}"
 
 
