@@ -12,6 +12,7 @@ from utils.datasets.v1.recording import (
     write_recording,
 )
 from utils.datasets.v1.sequences import SequenceIndex, V1Sequences
+from utils.datasets.v1.simulated import simulated_v1, truth_path
 from utils.datasets.v1.splits import HELD_OUT
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ __all__ = [
     "load_dataset_configs",
     "prepare_dataset",
     "read_recording",
+    "simulated_v1",
     "to_rate",
+    "truth_path",
     "write_recording",
 ]
 
