@@ -20,7 +20,7 @@ POOL_DELAY, POOL_BINS, POOL_TAU = 1, 12, 4.0  # bins
 SEMISATURATION = 0.7  # sigma^2, where the pool's mean during free viewing is 1
 BASELINE = 0.09  # of the mean rate
 SACCADE_BINS = 25  # 200 ms
-SACCADE_BUMPS = ((-0.35, 0.040, 0.014), (0.45, 0.095, 0.022))  # height, s, width (sd) in s
+SACCADE_BUMPS = ((-0.35, 0.040, 0.013), (0.45, 0.095, 0.018))  # height, s, width (sd) in s
 PHASES = 16  # of the gratings that measure F1/F0
 _CHUNK = 4096  # frames filtered at once
 
