@@ -95,6 +95,14 @@ def test_last_and_best_are_kept_with_logs(tmp_path):
         torch.load(tmp_path / "checkpoints" / name, weights_only=True)
 
 
+def test_the_last_checkpoint_is_that_of_the_last_epoch_also_when_it_is_not_better(tmp_path):
+    config = settings(learning_rate=2.0, max_epochs=12)
+    result = fit_task(line(config), DATA, DATA, config, folder=tmp_path)
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert result.best_epoch < last["epoch"] == 11
+    assert result.epochs == 12
+
+
 def test_resumed_training_goes_on_where_it_stopped(tmp_path):
     long, short = settings(max_epochs=5), settings(max_epochs=2)
     whole = line(long)

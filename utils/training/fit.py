@@ -103,13 +103,8 @@ def make_trainer(
     minutes = config.max_minutes
     callbacks = [
         *callbacks,
-        ModelCheckpoint(
-            folder / "checkpoints",
-            filename="best",
-            monitor=MONITOR,
-            save_last=True,
-            enable_version_counter=False,
-        ),
+        _checkpoint(folder, "best", monitor=MONITOR),
+        _checkpoint(folder, "last"),  # after all others, whose state it holds
         EarlyStopping(MONITOR, patience=config.patience, check_finite=True),
         _SeedEachEpoch(config.seed),
     ]
@@ -194,6 +189,13 @@ class _StopAfter(lightning.Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         if trainer.global_step >= self.max_steps:
             trainer.should_stop = True
+
+
+def _checkpoint(folder: Path, name: str, monitor: str | None = None) -> ModelCheckpoint:
+    """Of every epoch, or of one where ``monitor`` is smaller than in all before."""
+    return ModelCheckpoint(
+        folder / "checkpoints", filename=name, monitor=monitor, enable_version_counter=False
+    )
 
 
 def _check_batches(n_train: int, n_validation: int, devices: int) -> None:
