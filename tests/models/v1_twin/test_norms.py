@@ -57,8 +57,8 @@ def test_response_norm_scales_by_the_energy_relative_to_other_channels():
     x = torch.zeros(1, 1, CHANNELS, 2, 2)
     x[0, 0, 0], x[0, 0, 1] = 3.0, -1.0  # energies 6 and 2, and 0 of the others: mean 8 / 6
     y = grn(x)[0, 0]
-    assert y[0, 0, 0].item() == pytest.approx(3 * (1 + 0.5 * 6 / (8 / 6)) + 0.25, rel=1e-2)
-    assert y[1, 0, 0].item() == pytest.approx(-1 * (1 + 0.5 * 2 / (8 / 6)) + 0.25, rel=1e-2)
+    assert y[0, 0, 0].item() == pytest.approx(3 * (1 + 0.5 * 6 / (8 / 6)) + 0.25, rel=1e-4)
+    assert y[1, 0, 0].item() == pytest.approx(-1 * (1 + 0.5 * 2 / (8 / 6)) + 0.25, rel=1e-4)
 
 
 def test_divisive_norm_starts_with_the_mean_over_channels_of_the_place():

@@ -1,9 +1,10 @@
 """Convolutions over frames and space, each computed in the way that is fast for its kernel.
 
 Sequences are ``(batch, frame, channel, row, column)`` with the channels last in memory, so that
-frames, places and moments are all views: a kernel of one frame is a 2-D convolution of frames, one
-of one place a 2-D convolution with a row per frame, any other a 2-D convolution that sees the
-frames of its kernel as further channels. (3-D convolutions are up to 300 times slower backwards.)
+images, time courses and features of a place are all views of them: a kernel of one frame is a 2-D
+convolution of images, one of one place a 2-D convolution with a row per frame, any other a 2-D
+convolution that sees the frames of its kernel as further channels. On a CPU torch's 3-D
+convolution takes up to some hundred times as long, worst for the gradient of filters over time.
 """
 
 from __future__ import annotations

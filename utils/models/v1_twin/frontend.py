@@ -11,8 +11,8 @@ from utils.models.v1_twin.activations import build_activation, channels_after
 from utils.models.v1_twin.config import (
     ConvFrontendConfig,
     DynamicAdaptationConfig,
+    FrontendConfig,
     LearnedTemporalConfig,
-    NoStage,
     TemporalBasisConfig,
 )
 from utils.models.v1_twin.convolution import CausalConv, convolve, per_frame, repeat_first
@@ -111,9 +111,9 @@ class DynamicAdaptation(nn.Module):
 Frontend = NoFrontend | LearnedTemporal | TemporalBasis | ConvFrontend | DynamicAdaptation
 
 
-def build_frontend(config: object, in_channels: int) -> Frontend:
-    """The frontend of a configuration, for frames of ``in_channels`` channels."""
-    if isinstance(config, NoStage):
+def build_frontend(config: FrontendConfig, in_channels: int) -> Frontend:
+    """The frontend for frames of ``in_channels`` channels."""
+    if config.type == "none":
         return NoFrontend(in_channels)
     kinds = {
         "learned_temporal": LearnedTemporal,

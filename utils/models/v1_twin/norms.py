@@ -5,6 +5,8 @@ A frame that comes later can therefore not change what is computed for those bef
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -54,9 +56,10 @@ class GlobalResponseNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channel, row, column) -> the same shape."""
-        energy = (x.square().sum((2, 3), keepdim=True) + EPS).sqrt()
-        relative = energy / energy.mean(1, keepdim=True)
-        return x * (1 + self.gain[:, None, None] * relative) + self.shift[:, None, None]
+        energy = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
+        relative = energy / (energy.mean(1, keepdim=True) + EPS)
+        gain, shift = self.gain[:, None, None], self.shift[:, None, None]
+        return torch.addcmul(shift, x, 1 + gain * relative)
 
 
 class DivisiveNorm(nn.Module):
@@ -68,17 +71,18 @@ class DivisiveNorm(nn.Module):
 
     def __init__(self, channels: int, frames: int) -> None:
         super().__init__()
-        start = torch.tensor(1 / channels).expm1().log()  # softplus makes it the mean
-        self.weight = nn.Parameter(start.repeat(channels, channels))
+        self.start = math.log(math.expm1(1 / channels))  # softplus makes it 1 / channels
+        self.weight = nn.Parameter(torch.zeros(channels, channels))
         self.time = nn.Parameter(torch.zeros(channels, frames))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frame, channel, row, column) -> the same shape."""
-        pool = convolve(x.abs(), functional.softplus(self.weight)[..., None, None, None])
+        weights = functional.softplus(self.weight + self.start)[..., None, None, None]
+        pool = convolve(x.abs(), weights)
         if self.time.shape[1] > 1:
-            weights = self.time.softmax(1)[:, None, :, None, None]
-            past = repeat_first(pool, weights.shape[2] - 1)
-            pool = convolve(past, weights, groups=len(weights))
+            over_time = self.time.softmax(1)[:, None, :, None, None]
+            past = repeat_first(pool, over_time.shape[2] - 1)
+            pool = convolve(past, over_time, groups=len(over_time))
         return x / (1 + pool)
 
 
