@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from scipy import fft
 
 from utils.config import Config
 
@@ -186,8 +187,8 @@ class Whitening(Transform):
         height, width = run.shape[-2:]
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
         gain = frequency * np.exp(-((frequency / self.cutoff) ** 4))
-        filtered = np.fft.irfft2(np.fft.rfft2(run) * gain, s=(height, width))
-        return filtered.astype(np.float32)
+        spectrum = fft.rfft2(run.astype(np.float32))  # stays in single precision, unlike NumPy's
+        return fft.irfft2(spectrum * gain.astype(np.float32), s=(height, width))
 
 
 class Unsqueeze(Transform):
