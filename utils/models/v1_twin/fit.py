@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
@@ -72,8 +71,7 @@ def start_readouts(model: V1Twin, data: TwinData, training: TwinTraining) -> Non
 
 def known_rates(data: TwinData) -> dict[str, Tensor]:
     """(cell,) mean training rates by data set; 0 where nothing counts."""
-    rates = {name: torch.as_tensor(found) for name, found in data.mean_rates.items()}
-    return {name: found.float().nan_to_num(0.0) for name, found in rates.items()}
+    return {name: rates.float().nan_to_num(0.0) for name, rates in data.mean_rates.items()}
 
 
 def _best_scores(folder: Path, score: str) -> ModelCheckpoint:

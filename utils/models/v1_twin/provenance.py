@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
-from numpy.typing import NDArray
+from torch import Tensor
 
 from utils.config import Config
 from utils.datasets.v1.config import V1DatasetConfig
@@ -16,7 +16,7 @@ class TwinData(Protocol):
 
     configs: Sequence[V1DatasetConfig]
     statistics: Mapping[str, Mapping[str, list]]
-    mean_rates: Mapping[str, NDArray]
+    mean_rates: Mapping[str, Tensor]
 
     def train_dataloader(self) -> Any:
         """Batches by data set, in another order in each epoch."""

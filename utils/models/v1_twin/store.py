@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from torch import Tensor
@@ -98,10 +99,12 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What a checkpoint says of its twin, and the weights."""
     if not path.is_file():
         raise ModelFolderError(f"{path}: no such checkpoint")
+    if not is_zipfile(path):
+        raise ModelFolderError(f"{path}: cut or not a checkpoint")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ModelFolderError(f"{path}: cut or not a checkpoint ({error})") from error
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise ModelFolderError(f"{path}: not a checkpoint ({error})") from error
     if not isinstance(checkpoint, dict) or "twin" not in checkpoint:
         raise ModelFolderError(f"{path}: a checkpoint of something else than a twin")
     weights = checkpoint["state_dict"].items()

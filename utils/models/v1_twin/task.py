@@ -138,14 +138,23 @@ class TwinTask(TrainingTask):
             scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
                 optimizer, factor=self.config.drop_factor, patience=self.config.drop_epochs
             )
-            interval = "epoch"
+            every = {"interval": "epoch", "frequency": self.config.max_epochs + 1}  # by hand, below
         else:
             steps = max(int(self.trainer.estimated_stepping_batches), 1)
             share = partial(learning_rate_share, self.config, steps)
             scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
-            interval = "step"
-        settings = {"scheduler": scheduler, "interval": interval, "monitor": MONITOR}
+            every = {"interval": "step"}
+        settings = {"scheduler": scheduler, "monitor": MONITOR, **every}
         return {"optimizer": optimizer, "lr_scheduler": settings}
+
+    def on_train_epoch_end(self) -> None:
+        """A plateau is noticed before the checkpoint is written, so that resuming is exact."""
+        if self.config.schedule == "plateau":
+            self.lr_schedulers().step(self.trainer.callback_metrics[MONITOR])
+
+    def on_train_start(self) -> None:
+        """Whatever the mode that the network came in."""
+        self.train()
 
     def train(self, mode: bool = True) -> Self:
         """A frozen core is used as in evaluation."""
