@@ -25,6 +25,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -93,7 +94,7 @@ class V1Recording:
         """N."""
         return self.robs.shape[1]
 
-    @property
+    @cached_property
     def trials(self) -> NDArray[np.int64]:
         """(trial, 2) first bin and one past the last bin of each."""
         borders = np.flatnonzero(np.diff(self.trial_inds)) + 1
