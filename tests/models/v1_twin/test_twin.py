@@ -153,6 +153,17 @@ def test_pixels_are_normalised_and_floats_taken_as_they_are(make_twin, make_inpu
     torch.testing.assert_close(with_channel, expected)
 
 
+def test_rates_are_float32_under_autocast_and_float64_in_double(make_twin, make_inputs):
+    twin = make_twin("learned_resnet_film_convgru_gaussian")
+    inputs = make_inputs(frames=18)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        halved = twin("left", inputs.stimulus, inputs.behavior)
+    with torch.no_grad():
+        exact = twin.double()("left", inputs.stimulus, inputs.behavior.double())
+    assert (halved.dtype, exact.dtype) == (torch.float32, torch.float64)
+    torch.testing.assert_close(halved.double(), exact, atol=2e-3, rtol=0)
+
+
 def test_behaviour_alone_does_not_look_at_the_stimulus(make_twin, make_inputs):
     twin = make_twin("behavior_only")
     inputs = make_inputs(frames=4)
