@@ -364,6 +364,7 @@ def test_dense_inputs_of_any_density_and_type(density: float, dtype: torch.dtype
     assert_close(found, reference.filter_dense(inputs.double() @ weights, kappa, initial))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 def test_gradient_of_dense_inputs() -> None:
     weights, kappa = normal(40, 3), uniform(3)
 

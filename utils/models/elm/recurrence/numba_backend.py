@@ -1,7 +1,6 @@
 """The recurrence on CPUs: compiled loops over time, with gradients derived by hand.
 
-Behind the loops the gradient of each weight is one matrix product over all frames. A gradient that
-is to be differentiated again comes from the reference.
+A gradient that is to be differentiated again comes from the reference.
 """
 
 from __future__ import annotations
@@ -21,10 +20,9 @@ from utils.models.elm.recurrence.events import Events
 from utils.models.elm.recurrence.fallback import differentiable_gradients
 from utils.models.elm.recurrence.reference import TANH_SCALE, TANH_SLOPE, Layers
 from utils.models.elm.recurrence.threads import over_threads
-from utils.models.elm.recurrence.weight_gradients import weight_gradients
 
 LARGEST = 2**18  # numbers in a matrix that stays in a core's cache from frame to frame
-SAMPLES = 4  # or more, whose events add up in one table: as many events as it has inputs
+SAMPLES = 4  # or more, whose gradients add up in one table of weights
 Grads = tuple[Tensor | None, ...]
 
 
@@ -217,6 +215,7 @@ def _event_gradients(
 ) -> Grads:
     """Of the weights, kappa and the initial state."""
     (n_inputs, n_channels), batch = weights.shape, len(filtered)
+    # as many events in a table as it has inputs
     n_samples = max(SAMPLES, batch * n_inputs // max(len(events.idx), 1))
     n_tables = -(-batch // n_samples)
     room = _whole_registers(n_channels)
@@ -277,34 +276,46 @@ def _memory_gradients(
     grad: Tensor,
 ) -> list[Tensor | None]:
     """Gradients of ``parts``."""
-    _, recurrent, keep, gain, initial, *layers = parts
+    inputs, recurrent, keep, gain, initial, *layers = parts
     matrices = [recurrent, *layers[::2]]
-    learns = keep.requires_grad or gain.requires_grad
-    adjoint = torch.empty_like(memory if learns else memory[:, :, :0])
-    signal_z, signal_hidden = map(torch.empty_like, (memory, hidden))
-    grad_initial = _empty_like(initial)
+    weights, n_memory = _padded(matrices), len(keep)
+    n_samples = SAMPLES if len(inputs) <= SAMPLES**2 else numba_memory.SIDE_BY_SIDE
+    n_groups = -(-len(inputs) // n_samples)
+    grad_inputs, grad_initial = _empty_like(inputs), _empty_like(initial)
+    of_weights = inputs.new_zeros(n_groups, *weights.shape)
+    of_keep, of_gain = inputs.new_zeros(2, n_groups, n_memory)
     over_threads(
         numba_memory.memory_backward,
-        len(memory),
+        n_groups,
         *_arrays(grad),
-        _padded(matrices),
+        weights,
         _padded_widths(matrices),
-        *_arrays(keep, TANH_SCALE * TANH_SLOPE * gain),
+        *_arrays(keep, TANH_SCALE * TANH_SLOPE * gain, initial[:, None]),
         activation == "silu",
-        *_arrays(hidden, tanh, adjoint, signal_hidden, signal_z, grad_initial[:, None]),
+        *_arrays(memory, hidden, tanh),
+        n_samples,
+        *_arrays(grad_inputs, of_weights, of_keep, of_gain, grad_initial[:, None]),
     )
-    before = torch.cat([initial[:, None], memory[:, :-1]], dim=1)
-    signals = [*signal_hidden, signal_z]
-    grad_recurrent, grad_keep, grad_gain, *of_layers = weight_gradients(
-        activation, before, tanh, hidden, adjoint if learns else None, signals
-    )
-    return [signals[0], grad_recurrent, grad_keep, grad_gain, grad_initial, *of_layers]
+    of_layers = []
+    first, *others = of_weights.sum(0)
+    for found, weight in zip(others, layers[::2]):
+        n_out, n_in = weight.shape
+        of_layers += found[:n_out, :n_in], found[:n_out, n_in]
+    grad_recurrent = first[: len(recurrent), :n_memory]
+    return [
+        grad_inputs,
+        grad_recurrent,
+        of_keep.sum(0),
+        TANH_SCALE * of_gain.sum(0),
+        grad_initial,
+        *of_layers,
+    ]
 
 
 def _padded(matrices: Sequence[Tensor]) -> np.ndarray:
-    """(matrix, row, column) with zeros around, of whole registers."""
+    """(matrix, row, column) with zeros around, of whole registers, and room for a bias."""
     arrays = [matrix.detach().numpy() for matrix in matrices]
-    room = max(_whole_registers(n) for array in arrays for n in array.shape)
+    room = max(_whole_registers(n + 1) for array in arrays for n in array.shape)
     padded = np.zeros((len(arrays), room, room), arrays[0].dtype)
     for target, array in zip(padded, arrays):
         target[: array.shape[0], : array.shape[1]] = array

@@ -24,6 +24,7 @@ from utils.models.elm.recurrence.threads import kernel
 
 REGISTER = NARROWEST  # numbers
 SIDE_BY_SIDE = 8  # samples
+FRAMES = 16  # whose part of the gradient of all weights is one product
 
 # exact in single precision, which compiled sums with doubles widen
 ZERO, HALF, ONE, TWO = map(np.float32, (0, 0.5, 1, 2))
@@ -86,50 +87,91 @@ def memory_backward(
     widths,
     keep,
     gain,
+    initial,
     silu,
+    memory,
     hidden,
     tanh,
-    adjoint,
-    signal_hidden,
-    signal_z,
+    n_samples,
+    grad_inputs,
+    grad_weights,
+    grad_keep,
+    grad_gain,
     grad_initial,
 ):
-    """Gradients at every frame of a range of samples, from ``grad`` (batch, time, memory).
+    """Gradients from ``grad`` (batch, time, memory) for a range of groups of ``n_samples``.
 
     ``weights[l]`` (out, in) are those of the forward pass transposed; ``gain`` is multiplied by the
-    slope of tanh at 0. Writes the gradients at the memory, through all later frames, ``adjoint``
-    (batch, time, memory or none), and at what each matrix gives: ``signal_hidden`` (layer, batch,
-    time, unit), which is the input's for the first, and ``signal_z`` (batch, time, memory).
+    slope of tanh at 0. Each group has sums of its own: ``grad_weights`` (group, layer, out, in),
+    with the gradient of the bias in the column behind the last, ``grad_keep`` and ``grad_gain``
+    (group, memory). These are added up over FRAMES at a time.
     """
     n_products, n_memory, room = len(widths) - 1, len(keep), weights.shape[2]
-    for start in range(first, last, SIDE_BY_SIDE):
-        n = min(SIDE_BY_SIDE, last - start)
+    n_frames, n_hidden = grad.shape[1], hidden.shape[3]
+    for group in range(first, last):
+        start = group * n_samples
+        n = min(n_samples, len(grad) - start)
         n_rows = -(-n // ROWS) * ROWS
         carry = np.zeros((n_rows, room), grad.dtype)
         units = np.zeros((n_rows, room), grad.dtype)
         spare = np.zeros((n_rows, room), grad.dtype)
-        for t in range(grad.shape[1] - 1, -1, -1):
+        # of FRAMES: what goes into each matrix, and the gradient at what comes out of it
+        sources = np.zeros((n_products, FRAMES * n_rows, room), grad.dtype)
+        signals = np.zeros((n_products, FRAMES * n_rows, room), grad.dtype)
+        for layer in range(1, n_products):
+            sources[layer, :, n_hidden] = ONE
+        filled = 0
+        for t in range(n_frames - 1, -1, -1):
+            now = slice(filled, filled + n_rows)
+            filled += n_rows
             for s in range(n):
                 for j in range(n_memory):
                     carry[s, j] += grad[start + s, t, j]
-            _store(carry, adjoint, start, n, t)
+            before = sources[0, now]
+            if t:
+                _load(memory, start, n, t - 1, before)
+            else:
+                _load(initial, start, n, 0, before)
             _load(tanh, start, n, t, units)
             for s in range(n):
                 for j in range(n_memory):
-                    units[s, j] = gain[j] * carry[s, j] * (ONE - units[s, j] * units[s, j])
+                    grad_keep[group, j] += carry[s, j] * before[s, j]
+                for j in range(n_memory):
+                    grad_gain[group, j] += carry[s, j] * units[s, j]
+            signal = signals[n_products - 1, now]
+            for s in range(n):
+                for j in range(n_memory):
+                    signal[s, j] = gain[j] * carry[s, j] * (ONE - units[s, j] * units[s, j])
                 for j in range(n_memory):
                     carry[s, j] = settled(keep[j] * carry[s, j])
-            _store(units, signal_z, start, n, t)
             for layer in range(n_products - 1, 0, -1):
                 spare[:] = ZERO
-                _add_product(units, weights[layer], widths[layer + 1], widths[layer], spare)
+                _add_product(signal, weights[layer], widths[layer + 1], widths[layer], spare)
+                source, signal = sources[layer, now], signals[layer - 1, now]
                 _load(hidden[layer - 1], start, n, t, units)
                 for s in range(n):
-                    for j in range(widths[layer]):
-                        units[s, j] = spare[s, j] * _slope(units[s, j], silu)
-                _store(units, signal_hidden[layer - 1], start, n, t)
-            _add_product(units, weights[0], widths[1], widths[0], carry)
+                    for j in range(n_hidden):
+                        source[s, j] = _activation(units[s, j], silu)
+                    for j in range(n_hidden):
+                        signal[s, j] = spare[s, j] * _slope(units[s, j], silu)
+            _store(signal, grad_inputs, start, n, t)
+            _add_product(signal, weights[0], widths[1], widths[0], carry)
+            if filled == signals.shape[1] or t == 0:
+                _add_weight_gradients(
+                    signals, sources, filled, widths, n_hidden, grad_weights[group]
+                )
+                filled = 0
         _store(carry, grad_initial, start, n, 0)
+
+
+@kernel
+def _add_weight_gradients(signals, sources, n_rows, widths, n_hidden, total):
+    """Add the products of the first ``n_rows`` of both, behind the first layer with the bias."""
+    with_bias = (n_hidden // REGISTER + 1) * REGISTER
+    for layer in range(len(signals)):
+        signal = signals[layer, :, : widths[layer + 1]]
+        n_columns = with_bias if layer else widths[0]
+        _add_product(signal.T, sources[layer], n_rows, n_columns, total[layer])
 
 
 @kernel

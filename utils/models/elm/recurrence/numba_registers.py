@@ -22,8 +22,9 @@ NARROWEST = 8
 
 
 def _adder(width: int) -> Callable:
-    """``total[i, j] += left[i] @ right[:n, j]`` for ROWS rows from ``row`` and ``width`` columns
-    from ``column`` on; matrices are contiguous, and no place is checked."""
+    """``total[i, j] += left[i, :n] @ right[:n, j]`` for ROWS rows from ``row`` and ``width``
+    columns from ``column`` on. Rows lie in one piece but for those of ``left``, which may be
+    transposed; no place is checked."""
     lanes = min(width, LANES)
 
     @intrinsic
@@ -47,7 +48,6 @@ def _adder(width: int) -> Callable:
             return [builder.bitcast(pointer, vector.as_pointer()) for pointer in pointers]
 
         rows = [builder.add(row, row.type(i)) for i in range(ROWS)]
-        factors = [builder.gep(left.data, [_start(builder, left, i)]) for i in rows]
         targets = [place for i in rows for place in places(total, i)]
         sums = [
             cgutils.alloca_once_value(builder, builder.load(target, align=size))
@@ -55,8 +55,8 @@ def _adder(width: int) -> Callable:
         ]
         with cgutils.for_range(builder, n) as loop:
             weights = [builder.load(place, align=size) for place in places(right, loop.index)]
-            one_each = (builder.load(builder.gep(factor, [loop.index])) for factor in factors)
-            repeated = [_repeat(builder, number, vector) for number in one_each]
+            numbers = (builder.load(_entry(builder, left, i, loop.index)) for i in rows)
+            repeated = [_repeat(builder, number, vector) for number in numbers]
             pairs = ((factor, weight) for factor in repeated for weight in weights)
             for sum_, (factor, weight) in zip(sums, pairs, strict=True):
                 product = builder.fmul(factor, weight, flags=["contract"])
@@ -72,6 +72,13 @@ def _adder(width: int) -> Callable:
 def _start(builder: Any, matrix: Any, row: Any) -> Any:
     """Of a row, in numbers."""
     return builder.mul(row, builder.extract_value(matrix.shape, 1))
+
+
+def _entry(builder: Any, matrix: Any, row: Any, column: Any) -> Any:
+    """Where a number is."""
+    strides = (builder.extract_value(matrix.strides, axis) for axis in range(2))
+    parts = (builder.mul(index, stride) for index, stride in zip((row, column), strides))
+    return cgutils.pointer_add(builder, matrix.data, builder.add(*parts))
 
 
 def _repeat(builder: Any, number: Any, vector: ir.VectorType) -> Any:
