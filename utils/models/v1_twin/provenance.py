@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 
 from torch import Tensor
 
-from utils.config import Config
+from utils.config import Config, near_matches
 from utils.datasets.v1.config import V1DatasetConfig
 
 
@@ -47,5 +47,15 @@ class TrainedOn(Config):
         )
 
     def dataset(self, name: str) -> V1DatasetConfig:
-        """The configuration of one data set."""
-        return next(config for config in self.datasets if config.name == name)
+        """The configuration of one data set.
+
+        Raises
+        ------
+        ValueError
+            There is no such data set.
+        """
+        by_name = {config.name: config for config in self.datasets}
+        if name not in by_name:
+            known = near_matches(name, list(by_name))
+            raise ValueError(f"the twin was not trained on '{name}'{known}")
+        return by_name[name]

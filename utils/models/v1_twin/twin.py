@@ -10,6 +10,8 @@ the features of that frame.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -107,6 +109,12 @@ class V1Twin(nn.Module):
         features = self.core(frames, behavior, last=True)
         drive = self.readouts[dataset](features[:, :, -1:])
         return self._rates(dataset, drive, responses)[:, 0]
+
+    def save(self, folder: str | Path, **about: Any) -> Path:
+        """Keep the twin in a folder; :func:`utils.models.v1_twin.load_model` brings it back."""
+        from utils.models.v1_twin.store import save_model
+
+        return save_model(self, folder, **about)
 
     def core_features(
         self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None = None

@@ -51,7 +51,7 @@ def test_what_belongs_to_it_is_kept(folder):
 
 def test_a_fresh_twin_is_kept_as_well(noise_data, noise_twin, tmp_path):
     twin = noise_twin(noise_data()).double()
-    found = load_model(save_model(twin, tmp_path / "twin"))
+    found = load_model(twin.save(tmp_path / "twin"))
     assert found.trained_on is None
     assert found.readouts["b"].bias.dtype == torch.float64
 
