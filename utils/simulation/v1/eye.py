@@ -37,7 +37,7 @@ class Gaze(NamedTuple):
 
 def free_viewing(n_bins: int, rng: np.random.Generator) -> Gaze:
     """Saccades over a scene, from a random place."""
-    return _gaze(n_bins, rng.uniform(-FIELD, FIELD, 2), FREE_WAIT, _scene_saccade, rng)
+    return _gaze(n_bins, rng.uniform(-FIELD, FIELD, 2), FREE_WAIT, scene_saccade, rng)
 
 
 def fixation(n_bins: int, rng: np.random.Generator) -> Gaze:
@@ -57,6 +57,17 @@ def measured(
     position = gaze + TRACKER_NOISE * rng.standard_normal(gaze.shape)
     position[lost] = np.nan
     return position.astype(np.float32), lost
+
+
+def scene_saccade(place: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """(2,) deg, from a place to another in the field; some are microsaccades."""
+    if rng.random() < MICROSACCADE_SHARE:
+        size = min(rng.exponential(MICROSACCADE_SIZE), MICROSACCADE_LIMIT)
+        return size * _direction(rng)
+    jump = np.full(2, np.inf)
+    while (np.abs(place + jump) > FIELD).any():
+        jump = rng.exponential(SACCADE_SIZE) * _direction(rng)
+    return jump
 
 
 def _gaze(n_bins, start, wait, saccade, rng) -> Gaze:
@@ -79,16 +90,6 @@ def _onsets(seconds: float, wait: float, rng: np.random.Generator) -> NDArray[np
     intervals = REFRACTORY + rng.gamma(WAIT_SHAPE, wait / WAIT_SHAPE, most)
     onsets = intervals.cumsum() - rng.uniform(0, intervals[0])  # the trial starts within one
     return onsets[onsets < seconds]
-
-
-def _scene_saccade(place: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    if rng.random() < MICROSACCADE_SHARE:
-        size = min(rng.exponential(MICROSACCADE_SIZE), MICROSACCADE_LIMIT)
-        return size * _direction(rng)
-    jump = np.full(2, np.inf)
-    while (np.abs(place + jump) > FIELD).any():
-        jump = rng.exponential(SACCADE_SIZE) * _direction(rng)
-    return jump
 
 
 def _corrective_microsaccade(

@@ -77,8 +77,8 @@ def v1_sessions(
     n_sessions: int, n_cells: int, minutes: float, seed: int, n_families: int
 ) -> tuple[Families, Iterator[SimulatedV1Session]]:
     """The same, session by session as they are asked for."""
-    shares = 1 + UNEQUAL * np.linspace(-1, 1, n_sessions) * (n_sessions > 1)
-    _check_arguments(n_sessions, n_cells, minutes * shares[0], n_families)
+    _check_arguments(n_sessions, n_cells, minutes, n_families)
+    shares = _shares(n_sessions)
     rng = np.random.default_rng(seed)
     families = make_families(n_families, rng)
     family = np.concatenate([rng.permutation(n_families) for _ in range(-(-n_cells // n_families))])
@@ -169,7 +169,12 @@ def _truth(
     )
 
 
-def _check_arguments(n_sessions: int, n_cells: int, shortest: float, n_families: int) -> None:
+def _shares(n_sessions: int) -> NDArray[np.float64]:
+    """(session,) sizes around 1; a single session has all."""
+    return 1 + UNEQUAL * np.linspace(-1, 1, n_sessions) * (n_sessions > 1)
+
+
+def _check_arguments(n_sessions: int, n_cells: int, minutes: float, n_families: int) -> None:
     for name, value, least in (
         ("n_sessions", n_sessions, 1),
         ("n_cells", n_cells, 2 * n_sessions),
@@ -177,8 +182,9 @@ def _check_arguments(n_sessions: int, n_cells: int, shortest: float, n_families:
     ):
         if value < least:
             raise ValueError(f"{name} must be at least {least}, found {value}")
-    if shortest < SHORTEST:
+    needed = SHORTEST / _shares(n_sessions).min()
+    if not minutes >= needed:
         raise ValueError(
-            f"minutes leave {shortest:g} for the shortest session, which needs {SHORTEST:g}: "
-            f"each movie is repeated often"
+            f"minutes must be at least {needed:g}, found {minutes:g}: the shortest of {n_sessions} "
+            "sessions has to hold all repeats of the movies"
         )
