@@ -86,7 +86,7 @@ def test_the_lag_and_the_place_of_every_cell_are_found(kind, request):
     assert found.sta.shape == found.ste_z.shape == (3, 8, SIDE, SIDE)
     np.testing.assert_array_equal(found.peak_lags(), LAG)
     truth = np.array(CELLS)[:, :2]
-    error = np.linalg.norm(map_centres(found.power(), PX_PER_DEG) - truth, axis=1)
+    error = np.linalg.norm(map_centres(found.strength(), PX_PER_DEG) - truth, axis=1)
     assert (error < 0.05).all()  # one pixel
 
 
@@ -157,14 +157,14 @@ def test_a_cell_without_spikes_and_a_recording_of_a_frame_are_nan(n_frames, nois
     found = reverse_correlation(stimulus, counts, LAGS, NULL_LAGS)
     assert np.isnan(found.sta).all()
     assert np.isnan(found.sta_z).all()
-    assert np.isnan(map_centres(found.power(), PX_PER_DEG)).all()
+    assert np.isnan(map_centres(found.strength(), PX_PER_DEG)).all()
     np.testing.assert_array_equal(found.n_spikes, 0)
 
 
 def test_a_constant_stimulus_says_nothing(noisy):
     found = reverse_correlation(np.full_like(noisy[0], 127), noisy[1], LAGS, NULL_LAGS)
     assert np.isnan(found.sta_z).all()
-    assert np.isnan(map_centres(found.power(), PX_PER_DEG)).all()
+    assert np.isnan(map_centres(found.strength(), PX_PER_DEG)).all()
     assert np.isnan(spectral_peak(found.sta[0], PX_PER_DEG)).all()
 
 

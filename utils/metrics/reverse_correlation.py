@@ -21,7 +21,7 @@ Floats = NDArray[np.floating]
 
 GREY = 127.0
 CHUNK = 1024  # frames at once
-BLUR = 1.5  # pixels, standard deviation, before the centre is looked for
+BLUR = 2.0  # pixels, standard deviation, before the centre is looked for
 PADDED = 256  # pixels of the spectrum, so that its peak is found finely
 
 
@@ -43,13 +43,13 @@ class ReverseCorrelation(NamedTuple):
         strength = [np.nan_to_num(z**2).mean(axis=(2, 3)) for z in (self.sta_z, self.ste_z)]
         return np.maximum(*strength).argmax(axis=1)
 
-    def power(self) -> Floats:
-        """Excess of squared z-scores around the peak lag (cell, H, W); 0 where there is none."""
+    def strength(self) -> Floats:
+        """Root of the excess of squared z-scores around the peak lag (cell, H, W), 0 without."""
         maps = np.empty((len(self.sta_z), *self.sta_z.shape[2:]))
         for cell, peak in enumerate(self.peak_lags()):
             near = slice(max(peak - 1, 0), peak + 2)
             both = self.sta_z[cell, near] ** 2 + self.ste_z[cell, near] ** 2 - 2
-            maps[cell] = np.nan_to_num(both).mean(axis=0)
+            maps[cell] = np.sqrt(np.maximum(np.nan_to_num(both).mean(axis=0), 0))
         return maps
 
 

@@ -111,7 +111,7 @@ def test_behaviour_scales_gradients_only(recording):
     windows = recorded_windows(recording, N_LAGS, n_windows=6)
     still = gradient_fields(known_rates, windows, PX_PER_DEG)
     moving = gradient_fields(known_rates, windows, PX_PER_DEG, behavior=np.array([1.0]))
-    np.testing.assert_allclose(moving.maps, 4 * still.maps, rtol=1e-4)
+    np.testing.assert_allclose(moving.maps, 2 * still.maps, rtol=1e-4)
 
 
 def test_a_model_that_sees_nothing_has_no_field(recording):

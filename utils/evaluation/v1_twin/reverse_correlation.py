@@ -88,7 +88,7 @@ def receptive_fields(
         shown,
         recording.trial_inds,
     )
-    centres = map_centres(maps.power(), recording.metadata["px_per_deg"])
+    centres = map_centres(maps.strength(), recording.metadata["px_per_deg"])
     return ReceptiveFields(maps, 1000 * np.arange(LAGS) / rate, centres)
 
 
@@ -98,7 +98,7 @@ class GradientFields:
 
     Attributes
     ----------
-    maps : (cell, H, W) mean square of the gradient.
+    maps : (cell, H, W) root mean square of the gradient.
     components : (cell, component, H, W) images that make up the gradients, strongest first, each
         of the length of its share.
     centres : (cell, 2) azimuth and elevation, deg from the centre of gaze.
@@ -135,7 +135,7 @@ def gradient_fields(
     maps, components = [], []
     for gradient in _gradients(predict, stimulus, behavior):  # (window, frame, H, W)
         flat = gradient.reshape(-1, height * width)
-        maps.append(flat.square().mean(dim=0).reshape(height, width))
+        maps.append(flat.square().mean(dim=0).sqrt().reshape(height, width))
         torch.manual_seed(0)  # of the random projections that make the decomposition fast
         _, sizes, images = torch.svd_lowrank(flat, q=min(COMPONENTS, *flat.shape), niter=4)
         components.append((sizes * images).T.reshape(-1, height, width))

@@ -50,6 +50,7 @@ def saccade_responses(
     ablated: ArrayLike,
     onsets: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    responses: ArrayLike | None = None,
 ) -> SaccadeResponses:
     """Averages around saccades from -0.1 to 0.3 s, and the kernel of the ablation gap.
 
@@ -61,8 +62,10 @@ def saccade_responses(
     onsets : (saccade,) bins in which saccades start; by default they are detected, see
         :func:`saccade_onsets`.
     mask : (time,), (time, 1) or (time, cell), true where a response counts; default ``valid``.
+    responses : (time, cell), by default the counts of all cells of the recording.
     """
-    counts, rates, ablated = (np.asarray(a, float) for a in (recording.robs, rates, ablated))
+    responses = recording.robs if responses is None else responses
+    counts, rates, ablated = (np.asarray(a, float) for a in (responses, rates, ablated))
     onsets = saccade_onsets(recording) if onsets is None else np.asarray(onsets, np.intp)
     mask = valid_bins(recording.valid if mask is None else mask, counts)
     mask &= np.isfinite(rates) & np.isfinite(ablated)
