@@ -69,6 +69,9 @@ def test_simulated_session_as_a_user_opens_it(session):
     assert len(session.trials) > 20
     assert session.stimOn_times.shape == session.contrastLeft.shape == (len(session.trials),)
     assert session.passive[0] < session.passive_stimulus_times[0] < session.passive[1]
+    truth = load_truth(session.session_path)
+    np.testing.assert_array_equal(session.noise_frames, truth["noise_frames"])
+    np.testing.assert_array_equal(session.noise_times, truth["noise_times"])
     assert len(session.licks) > 10
     assert session.pupil["diameter"].mean() > 0
 

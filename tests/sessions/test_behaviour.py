@@ -180,3 +180,53 @@ def test_passive_bout_of_the_tables(make_session):
     session = MesoscopeSession.from_folder(alf.parent)
     assert session.passive == (40, 70)
     assert session.passive_stimulus_times.tolist() == [61, 62]
+
+
+def write_noise(folder, n_times=3, n_bytes=3 * 225):
+    """Frame ``t`` has the level ``t`` but for one square, in row 2 and column 5."""
+    frames = np.repeat(np.arange(3, dtype=np.uint8), 225).reshape(3, 15, 15)
+    frames[:, 2, 5] = 255
+    raw = folder / "raw_passive_data"
+    raw.mkdir()
+    stored = frames.swapaxes(1, 2).tobytes()  # column by column
+    (raw / "_iblrig_RFMapStim.raw.bin").write_bytes(stored[:n_bytes])
+    np.save(folder / "alf" / "_ibl_passiveRFM.times.npy", 50 + 0.1 * np.arange(n_times))
+    return frames
+
+
+def test_sparse_noise_and_its_times(make_session):
+    folder = make_session()
+    frames = write_noise(folder)
+    session = MesoscopeSession.from_folder(folder)
+    np.testing.assert_array_equal(session.noise_frames, frames)
+    np.testing.assert_allclose(session.noise_times, [50, 50.1, 50.2])
+    row = note(session, "_iblrig_RFMapStim.raw.bin")
+    assert row["found"]
+    assert row["collection"] == "raw_passive_data"
+
+
+def test_session_without_sparse_noise_says_what_that_costs(make_session):
+    session = MesoscopeSession.from_folder(make_session())
+    assert session.noise_frames is session.noise_times is None
+    row = note(session, "_iblrig_RFMapStim.raw.bin")
+    assert not row["found"]
+    assert "receptive fields" in row["consequence"]
+
+
+def test_sparse_noise_without_times_is_not_used(make_session):
+    folder = make_session()
+    write_noise(folder)
+    (folder / "alf" / "_ibl_passiveRFM.times.npy").unlink()
+    session = MesoscopeSession.from_folder(folder)
+    assert session.noise_frames is session.noise_times is None
+    assert not note(session, "_ibl_passiveRFM.times.npy")["found"]
+
+
+@pytest.mark.parametrize(("n_times", "n_bytes"), [(4, 675), (3, 674)])
+def test_sparse_noise_that_does_not_fit_its_times_is_not_used(make_session, n_times, n_bytes):
+    folder = make_session()
+    write_noise(folder, n_times, n_bytes)
+    session = MesoscopeSession.from_folder(folder)
+    assert session.noise_frames is session.noise_times is None
+    said = note(session, "_iblrig_RFMapStim.raw.bin")["consequence"]
+    assert f"{n_bytes} bytes; expected {n_times} frames of 15 x 15" in said

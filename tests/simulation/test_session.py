@@ -183,7 +183,7 @@ def test_trials_follow_the_conventions_of_contrast(tiny: Path):
 
 
 def test_passive_noise_has_a_time_for_each_frame(tiny: Path):
-    times = np.load(tiny / "alf/task_01/_sp_video.times.npy")
+    times = np.load(tiny / "alf/task_01/_ibl_passiveRFM.times.npy")
     raw = (tiny / "raw_task_data_01/_iblrig_RFMapStim.raw.bin").read_bytes()
     frames = np.frombuffer(raw, np.uint8).reshape(-1, 15, 15)
     assert len(frames) == len(times)
@@ -235,8 +235,11 @@ def test_an_outdated_session_is_replaced(tmp_path: Path):
     settings = _only_session(tmp_path) / "simulation_truth" / "simulation.json"
     current = settings.read_text()
     settings.write_text(current.replace('"version": ', '"version": 1000'))
+    datasets = pd.read_parquet(tmp_path / "datasets.pqt")
+    datasets[:-1].to_parquet(tmp_path / "datasets.pqt")  # the older version had one less
     assert simulate_session(tmp_path, **SMALLEST) == eid
     assert settings.read_text() == current
+    assert len(pd.read_parquet(tmp_path / "datasets.pqt")) == len(datasets)
 
 
 def test_two_processes_may_simulate_the_same_session(tmp_path: Path):

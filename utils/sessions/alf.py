@@ -112,10 +112,10 @@ class Source(ABC):
         held = self.datasets.get(collection, set())
         return next((name for name in names if name in held), None)
 
-    def collection_with(self, names: Iterable[str]) -> str | None:
-        """The first collection below ``alf`` (sorted) that holds one of the names."""
+    def collection_with(self, names: Iterable[str], root: str = "alf") -> str | None:
+        """The first collection (sorted) whose name starts with ``root`` that holds a name."""
         names = list(names)
-        collections = sorted(c for c in self.datasets if c.split("/")[0] == "alf")
+        collections = sorted(name for name in self.datasets if name.startswith(root))
         return next((c for c in collections if self.find(c, names)), None)
 
     @abstractmethod
@@ -154,7 +154,10 @@ class FolderSource(Source):
     def __init__(self, session_path: Path) -> None:
         self.session_path = Path(session_path)
         self._files: dict[tuple[str, str], Path] = {}
-        found = sorted(p for p in (self.session_path / "alf").rglob("*") if p.is_file())
+        patterns = ("alf/**/*", "raw_passive_data/*", "raw_task_data_*/*")
+        found = sorted(
+            p for pattern in patterns for p in self.session_path.glob(pattern) if p.is_file()
+        )
         relative = [p.relative_to(self.session_path) for p in found]
         super().__init__(str(session_path), (p.as_posix() for p in relative))
         # "#" sorts before letters, so among revisions the default (newest) is taken explicitly

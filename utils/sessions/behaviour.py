@@ -30,6 +30,9 @@ CAMERAS = ("left", "right")
 PASSIVE_VIDEO = "_sp_video.times.npy"
 PASSIVE_PERIODS = "_ibl_passivePeriods.intervalsTable.csv"
 PASSIVE_GABOR = "_ibl_passiveGabor.table.csv"
+NOISE_FRAMES = "_iblrig_RFMapStim.raw.bin"
+NOISE_TIMES = "_ibl_passiveRFM.times.npy"
+NOISE_SHAPE = (15, 15)  # rows and columns of squares
 
 WHEEL_RATE = 1000.0  # Hz, as brainbox resamples the wheel
 WHEEL_CORNER = 20.0  # Hz, as brainbox filters it
@@ -60,6 +63,10 @@ class Behaviour(BaseModel):
     motion_energy: pd.DataFrame | None = Field(None, description="time (s), value, camera")
     passive: tuple[float, float] | None = Field(None, description="(start, stop) s")
     passive_stimulus_times: np.ndarray | None = Field(None, description="(stimulus,) s")
+    noise_frames: np.ndarray | None = Field(
+        None, description="(frame, row, column) uint8 sparse noise, row 0 up, column 0 left"
+    )
+    noise_times: np.ndarray | None = Field(None, description="(frame,) s, onsets of the noise")
 
     stimOn_times = _trial_column("stimOn_times", "s, onset of the stimulus")
     stimOff_times = _trial_column("stimOff_times", "s, offset of the stimulus")
@@ -96,12 +103,14 @@ def read_behaviour(source: Source, availability: Availability) -> dict[str, Any]
 
     Returns a dict with ``trials`` (DataFrame, one row per trial, times in s), ``wheel_position``
     (rad) and ``wheel_timestamps`` (s), ``licks`` (s), ``pupil`` (DataFrame time, diameter in px),
-    ``motion_energy`` (DataFrame time, value, camera), ``passive`` ((start, stop) in s) and
-    ``passive_stimulus_times`` (s). What is absent is None (trials: an empty table).
+    ``motion_energy`` (DataFrame time, value, camera), ``passive`` ((start, stop) in s),
+    ``passive_stimulus_times`` (s), and ``noise_frames`` (frame, row, column) with ``noise_times``
+    (s). What is absent is None (trials: an empty table).
     """
     reader = _Reader(source, availability)
     position, timestamps = _read_wheel(reader)
     passive, stimulus_times = _read_passive(reader)
+    noise_frames, noise_times = _read_noise(reader)
     return {
         "trials": _read_trials(reader),
         "wheel_position": position,
@@ -111,6 +120,8 @@ def read_behaviour(source: Source, availability: Availability) -> dict[str, Any]
         "motion_energy": _read_motion_energy(reader),
         "passive": passive,
         "passive_stimulus_times": stimulus_times,
+        "noise_frames": noise_frames,
+        "noise_times": noise_times,
     }
 
 
@@ -273,6 +284,28 @@ def _read_passive(reader: _Reader) -> tuple[tuple[float, float] | None, np.ndarr
         consequence = "no passive bout: no out-of-distribution test"
         reader.note(PASSIVE_VIDEO, "alf/task_01", False, consequence)
     return _extent(stimulus_times), stimulus_times
+
+
+def _read_noise(reader: _Reader) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Sparse noise of the passive bout, which maps receptive fields, and its onsets.
+
+    The rig writes the squares of a frame column by column, from its upper left corner.
+    """
+    consequence = "no sparse noise to map receptive fields with"
+    collection = reader.source.collection_with([NOISE_FRAMES], root="raw")
+    if collection is None:
+        reader.note(NOISE_FRAMES, "raw_passive_data", False, consequence)
+        return None, None
+    squares = np.fromfile(reader.path([NOISE_FRAMES], "", collection), dtype=np.uint8)
+    times = reader.numbers([NOISE_TIMES], consequence)
+    if times is None:
+        return None, None
+    rows, columns = NOISE_SHAPE
+    if squares.size != times.size * rows * columns:
+        expected = f"{times.size} frames of {rows} x {columns} for as many times"
+        reader.unusable(NOISE_FRAMES, collection, f"{squares.size} bytes; expected {expected}")
+        return None, None
+    return squares.reshape(-1, columns, rows).swapaxes(1, 2), times
 
 
 def _extent(times: np.ndarray | None) -> tuple[float, float] | None:

@@ -31,6 +31,7 @@ DOCUMENTED_EXTRAS = (
     "_ibl_leftCamera.features.pqt",
     "_ibl_leftCamera.times.npy",
     "_ibl_passivePeriods.intervalsTable.csv",
+    "_ibl_passiveRFM.times.npy",
     "_iblrig_RFMapStim.raw.bin",
 )
 PROTOCOLS = ("_iblrig_tasks_biasedChoiceWorld", "_sp_passiveVideo")
@@ -138,6 +139,7 @@ def _write_passive(session: Path, behaviour: Behaviour, timeline: Timeline) -> N
     folder = session / "alf" / "task_01"
     folder.mkdir(parents=True)
     np.save(folder / "_sp_video.times.npy", behaviour.noise_times)
+    np.save(folder / "_ibl_passiveRFM.times.npy", behaviour.noise_times)
     start, stop = timeline.passive
     noise_start = behaviour.noise_times[0]
     periods = pd.DataFrame(
@@ -149,9 +151,10 @@ def _write_passive(session: Path, behaviour: Behaviour, timeline: Timeline) -> N
         index=["start", "stop"],
     )
     periods.to_csv(folder / "_ibl_passivePeriods.intervalsTable.csv")
-    # uint8 (frame, row, column), as the rig stores its receptive-field mapping
+    # uint8 (frame, column, row), as the rig stores its receptive-field mapping
+    squares = behaviour.noise_frames.swapaxes(1, 2)
     raw = session / "raw_task_data_01"
-    (raw / "_iblrig_RFMapStim.raw.bin").write_bytes(behaviour.noise_frames.tobytes())
+    (raw / "_iblrig_RFMapStim.raw.bin").write_bytes(squares.tobytes())
 
 
 def _write_cameras(

@@ -25,7 +25,7 @@ from utils.simulation.timeline import (
     make_timeline,
 )
 
-VERSION = 1  # raise it when the same settings give other data
+VERSION = 2  # raise it when the same settings give other data
 BLOCK = 128  # ROIs simulated at a time: bounds the memory
 QC_OK, QC_PMT_OFF, QC_HIGH_SIGNAL = 0, 1, 3
 MAX_FOVS = len(FOV_CENTRES)

@@ -85,6 +85,7 @@ def simulate_session(
         with FileLock(root / ".partial" / f"{subject}.lock"):
             if not _is_complete(root / relative, settings):
                 _write_session(root / relative, root / ".partial" / subject, settings, progress)
+                build_index(root)  # also where a session of another version had other data sets
     if not _is_indexed(root, relative):
         build_index(root)
     return session_eid(relative)
