@@ -101,7 +101,7 @@ def test_what_is_not_defined_is_nan(caplog):
     responses[:25, :, 2] = np.nan  # 15 repeats left
     rates[:, 3] = 0.1  # constant prediction
     rates[7, 4] = np.nan
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         scores = ccnorm(responses, rates)
     assert np.isnan(scores).tolist() == [True] * 5 + [False]
     assert "1 of 6 cells have fewer than 20 valid repeats" in caplog.text

@@ -13,17 +13,20 @@ from utils.evaluation.leaderboard import describe, leaderboard, verdict
 from utils.evaluation.neuronio import NeuronIOPrediction, evaluate_neuronio, predict_neuronio
 from utils.evaluation.oracle import Oracle, calcium_oracle, kalman_oracle
 from utils.evaluation.oracle_session import open_oracle, session_oracle
+from utils.evaluation.v1_twin import TwinEvaluation, evaluate_twin
 
 __all__ = [
     "BASELINES",
     "ForecastScores",
     "NeuronIOPrediction",
     "Oracle",
+    "TwinEvaluation",
     "average_seeds",
     "calcium_oracle",
     "compare",
     "describe",
     "evaluate_neuronio",
+    "evaluate_twin",
     "few_minutes",
     "fitted_baseline",
     "kalman_oracle",

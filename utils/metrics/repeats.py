@@ -144,11 +144,13 @@ def _checked(responses: ArrayLike) -> Floats:
 
 
 def _cells_with(responses: Floats, min_repeats: int) -> list[tuple[int, NDArray[np.bool_]]]:
-    """Cells that can be scored, each with its bins of enough repeats; the others are logged."""
+    """Cells that can be scored, each with its bins of enough repeats; the others are logged: as a
+    warning if it is all of them."""
     enough = (~np.isnan(responses)).sum(axis=0) >= max(min_repeats, 2)  # (time, cell)
     scored = enough.sum(axis=0) > 1
     if not scored.all():
-        logger.warning(
+        logger.log(
+            logging.INFO if scored.any() else logging.WARNING,
             "%d of %d cells have fewer than %d valid repeats and score NaN; min_repeats lowers "
             "the number",
             *((~scored).sum(), len(scored), min_repeats),
