@@ -7,6 +7,7 @@ import pytest
 
 from utils.simulation.v1.scenes import (
     CONTRAST,
+    GRATING_CONTRAST,
     GREY,
     PX_PER_DEG,
     SIZE,
@@ -86,16 +87,16 @@ def test_a_grating_has_its_phase_at_the_centre_and_rises_along_its_orientation()
     phase = np.array([0.0, np.pi / 2, 1.0])
     frames = grating_regions(sf, ori, phase).astype(float)
     middle = SIZE // 2
-    expected = GREY * (1 + 0.5 * np.cos(phase))
+    expected = GREY * (1 + GRATING_CONTRAST * np.cos(phase))
     np.testing.assert_allclose(frames[:, middle, middle], expected, atol=0.5)
     assert (
         np.ptp(frames[0], axis=0).max() == 0
     )  # wave vector to the right: no change along a column
     assert np.ptp(frames[1], axis=1).max() == 0
-    up = GREY * (1 + 0.5 * np.cos(2 * np.pi * 2 * degrees()[::-1] + np.pi / 2))
+    up = GREY * (1 + GRATING_CONTRAST * np.cos(2 * np.pi * 2 * degrees()[::-1] + np.pi / 2))
     np.testing.assert_allclose(frames[1, :, 0], up, atol=0.5)
     right_and_up = frames[2, middle - 5, middle + 5]  # 5 pixels right, 5 up
     along = 5 * np.sqrt(2) / PX_PER_DEG
     assert right_and_up == pytest.approx(
-        GREY * (1 + 0.5 * np.cos(2 * np.pi * 3 * along + 1)), abs=0.5
+        GREY * (1 + GRATING_CONTRAST * np.cos(2 * np.pi * 3 * along + 1)), abs=0.5
     )

@@ -16,7 +16,7 @@ from utils.simulation.v1 import save_v1_truth, v1_sessions
 
 logger = logging.getLogger(__name__)
 
-RECIPE = 1  # files of another recipe of the simulation are made anew
+RECIPE = 2  # files of another recipe of the simulation are made anew
 
 
 def simulated_v1(

@@ -17,7 +17,8 @@ IMAGE_SIZE = 512  # px: a scene of 13.7 deg
 CONTRAST = 0.32  # standard deviation of luminance over grey
 N_DISCS, DISC_RADII = 220, (5.0, 110.0)  # px
 TEXTURE = 0.45  # share of a scene's contrast that is 1/f noise within its objects
-GABORS_PER_DEG2 = 12.0
+GABORS_PER_DEG2, GABOR_CONTRAST = 12.0, 0.25
+GRATING_CONTRAST = 0.25  # makes cells as active as scenes do
 PATTERN_SIZE = SIZE + 60  # px: microsaccades do not leave it
 
 
@@ -50,7 +51,7 @@ def gabor_pattern(rng: np.random.Generator, size: int = PATTERN_SIZE) -> NDArray
     x = _along(axis, place[0], width, 2 * np.pi * frequency * np.cos(angle))
     y = _along(axis, place[1], width, 2 * np.pi * frequency * np.sin(angle))
     waves = (y[::-1] * np.exp(1j * phase)) @ x.T
-    return np.clip(GREY * (1 + 0.5 * waves.real), 0, 255).astype(np.float32)
+    return np.clip(GREY * (1 + GABOR_CONTRAST * waves.real), 0, 255).astype(np.float32)
 
 
 def degrees(size: int = SIZE) -> NDArray[np.float64]:
@@ -73,7 +74,6 @@ def grating_regions(
     frequency: NDArray[np.floating],
     orientation: NDArray[np.floating],
     phase: NDArray[np.floating],
-    contrast: float = 0.5,
 ) -> NDArray[np.uint8]:
     """(T, 51, 51) full gratings: c/deg, deg, and rad at the centre of gaze, each (T,)."""
     angle = np.deg2rad(orientation)
@@ -81,7 +81,7 @@ def grating_regions(
     x = 2 * np.pi * frequency[:, None] * np.cos(angle)[:, None] * axis
     y = 2 * np.pi * frequency[:, None] * np.sin(angle)[:, None] * axis[::-1]
     wave = (np.exp(1j * (y + phase[:, None]))[:, :, None] * np.exp(1j * x)[:, None]).real
-    return np.rint(GREY * (1 + contrast * wave)).astype(np.uint8)
+    return np.rint(GREY * (1 + GRATING_CONTRAST * wave)).astype(np.uint8)
 
 
 def _along(axis, place, width, wave_number):
