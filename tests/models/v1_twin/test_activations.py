@@ -32,6 +32,13 @@ def test_splitrelu_keeps_both_signs_in_channels_that_are_last_in_memory():
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_splitsquare_halves_a_square_into_its_two_signs():
+    images = torch.randn(2, 3, 4, 5)
+    positive, negative = build_activation("splitsquare")(images).chunk(2, dim=1)
+    torch.testing.assert_close(positive + negative, images.square())
+    torch.testing.assert_close(positive > 0, images > 0)
+
+
 @pytest.mark.parametrize("kind", ["softplus", "relu", "exp", "identity"])
 def test_the_inverse_of_an_output_yields_the_rate(kind: str):
     output = Output(kind)

@@ -82,6 +82,24 @@ def test_gabor_filters_start_the_convolution():
     assert one.conv.weight.requires_grad
 
 
+def test_biphasic_filters_start_the_convolution_with_recent_frames_against_older_ones():
+    one = block(2, type="depthwise", kernel=(16, 1, 1), init="biphasic", bias=False)
+    step = torch.zeros(1, 40, 2, 1, 1)
+    step[:, 20:] = 1.0
+    response = one.conv(step)[0, :, 0, 0, 0]
+    assert response[:20].abs().max() == 0
+    assert response.argmax() == 27  # half of the 16 frames speak for it, then the others against
+    torch.testing.assert_close(response[36:], torch.zeros(4), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_a_margin_is_a_border_of_zeros(stride):
+    settings = {"stride_space": stride, "activation": "identity"}
+    one, x = block(margin=4, **settings), frames()
+    torch.testing.assert_close(one(x), block(**settings)(functional.pad(x, 4 * [4])))
+    assert one(x).shape[3:] == one.output_size(9, 9)
+
+
 def test_depthwise_filters_see_their_own_channel_only():
     one, x = block(2, type="depthwise", kernel=(3, 1, 1), activation="identity"), frames()
     changed = x.clone()

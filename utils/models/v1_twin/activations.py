@@ -22,6 +22,14 @@ class SplitReLU(nn.Module):
         return torch.cat([x.relu(), (-x).relu()], dim=-1).movedim(-1, -3)
 
 
+class SplitSquare(SplitReLU):
+    """[relu(x)^2, relu(-x)^2]: half-squared, as simple cells are (Heeger 1992)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(.., channel, row, column) -> twice the channels, which are last in memory."""
+        return super().forward(x).square()
+
+
 class Square(nn.Module):
     """x squared, as in an energy model."""
 
@@ -67,6 +75,7 @@ MODULES: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "square": Square,
     "splitrelu": SplitReLU,
+    "splitsquare": SplitSquare,
 }
 
 
@@ -77,4 +86,4 @@ def build_activation(name: Activation) -> nn.Module:
 
 def channels_after(name: Activation, channels: int) -> int:
     """Channels that an activation makes of ``channels``."""
-    return 2 * channels if name == "splitrelu" else channels
+    return 2 * channels if name.startswith("split") else channels

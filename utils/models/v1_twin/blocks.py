@@ -6,12 +6,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from utils.models.v1_twin.activations import build_activation, channels_after
 from utils.models.v1_twin.config import BlockConfig, Grid
 from utils.models.v1_twin.convolution import CausalConv, per_frame
-from utils.models.v1_twin.gabors import gabor_weights
+from utils.models.v1_twin.gabors import biphasic_weights, gabor_weights
 from utils.models.v1_twin.norms import build_norm
 from utils.models.v1_twin.pooling import Pool
 
@@ -54,6 +55,7 @@ class Block(nn.Module):
 
         With ``last_phase`` only the phase that ends at the last frame is computed.
         """
+        x = self._with_margin(x)
         out = self.norm(self.conv(x))
         out = self.dropout(per_frame(self.activation, out))
         if self.join == "add":
@@ -65,8 +67,16 @@ class Block(nn.Module):
     def output_size(self, rows: int, columns: int) -> Grid:
         """Rows and columns that come out of as many."""
         stride, (_, *kernel) = self.config.stride_space, self.config.kernel
-        size = tuple((n - k) // stride + 1 for n, k in zip((rows, columns), kernel))
+        margin = 2 * self.config.margin
+        size = tuple((n + margin - k) // stride + 1 for n, k in zip((rows, columns), kernel))
         return self.pool.output_size(*size) if self.pool else size
+
+    def _with_margin(self, x: Tensor) -> Tensor:
+        """Frames with zeros around them: the channels, last in memory, come first in ``pad``."""
+        margin = self.config.margin
+        if not margin:
+            return x
+        return functional.pad(x.movedim(2, -1), (0, 0, *(4 * [margin]))).movedim(-1, 2)
 
     def _centres(self, x: Tensor, out: Tensor) -> Tensor:
         """``x`` at the centres of the kernels."""
@@ -93,7 +103,8 @@ def _convolution(config: BlockConfig, in_channels: int) -> CausalConv:
         groups=in_channels if depthwise else 1,
         bias=config.bias,
     )
-    if config.init == "gabor":
+    if config.init != "default":
+        weights = {"gabor": gabor_weights, "biphasic": biphasic_weights}[config.init]
         with torch.no_grad():
-            conv.weight.copy_(gabor_weights(conv.weight.shape))
+            conv.weight.copy_(weights(conv.weight.shape))
     return weight_norm(conv) if config.weight_norm else conv

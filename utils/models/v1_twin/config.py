@@ -26,6 +26,7 @@ Activation = Literal[
     "sigmoid",
     "square",
     "splitrelu",  # [relu(x), relu(-x)]: twice the channels
+    "splitsquare",  # their squares: what simple cells pass on, and complex cells add up
 ]
 PointActivation = Literal["relu", "elu", "gelu", "silu", "softplus", "tanh"]
 Norm = Literal["none", "batch", "instance", "layer", "rms", "group", "grn", "divisive"]
@@ -107,13 +108,14 @@ class PoolConfig(Config):
 class BlockConfig(Config):
     """Convolution, norm, activation, pooling, dropout.
 
-    Causal with replicated first frame in time, valid in space.
+    Causal with replicated first frame in time, valid in space unless frames get a margin of zeros.
     """
 
     type: Literal["standard", "depthwise"] = "standard"
     channels: PositiveInt = Field(description="outputs of the convolution")
     kernel: Size = (1, 3, 3)
     stride_space: PositiveInt = 1
+    margin: NonNegativeInt = Field(0, description="pixels of zeros around each frame")
     bias: bool = True
     norm: Norm = "none"
     norm_groups: PositiveInt = Field(8, description="groups of norm 'group'")
@@ -122,7 +124,9 @@ class BlockConfig(Config):
     pool: PoolConfig | None = None
     dropout: float = Field(0.0, ge=0, lt=1)
     weight_norm: bool = False
-    init: Literal["default", "gabor"] = "default"
+    init: Literal["default", "gabor", "biphasic"] = Field(
+        "default", description="gabor: filters in space; biphasic: filters in time"
+    )
 
 
 class ConvNetConfig(Config):

@@ -1,4 +1,4 @@
-"""A bank of Gabor filters to start the first convolution from."""
+"""Filters to start convolutions from: a bank of Gabors in space, two phases in time."""
 
 from __future__ import annotations
 
@@ -44,6 +44,19 @@ def gabor_weights(shape: tuple[int, ...]) -> Tensor:
     mix = (mix / mix.norm(dim=1, keepdim=True)).repeat_interleave(2, dim=0)[:n]
     space = gabor_bank(n, rows, columns)
     return mix.unflatten(1, (channels, frames))[..., None, None] * space[:, None, None]
+
+
+def biphasic_weights(shape: tuple[int, ...]) -> Tensor:
+    """Weights (output, channel, frame, row, column): recent frames minus the ones before them.
+
+    Over time the derivative of a Gaussian of a sixth of the kernel: with 16 frames at 120 Hz its
+    lobes lie 40 and 85 ms ago, as in V1. Frames of one place and channel are filtered with norm 1.
+    """
+    _, channels, frames, rows, columns = shape
+    age = -_centred(frames) / (frames / 6)  # the present frame is last
+    lobes = -age * torch.exp(-age.square() / 2)
+    lobes = lobes / lobes.norm() if frames > 1 else torch.ones(1, dtype=lobes.dtype)
+    return (lobes[:, None, None] / (channels * rows * columns)).expand(shape).float()
 
 
 def _centred(n: int) -> Tensor:
