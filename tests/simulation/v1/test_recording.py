@@ -8,6 +8,7 @@ import pytest
 from utils.simulation import load_v1_truth, simulate_v1
 from utils.simulation.v1 import save_v1_truth
 from utils.simulation.v1.cells import Cells, quadrature_gabors
+from utils.simulation.v1.responses import filtered, normalised_drive
 from utils.simulation.v1.trials import BACKIMAGE, GABORIUM, GRATINGS
 
 BEST_LAG = 5  # bins: the peak of the temporal kernel
@@ -80,7 +81,10 @@ def test_rates_have_their_means_during_free_viewing(population):
     steady = np.arange(48) != session.truth.fading_cell
     np.testing.assert_allclose(mean[steady], session.truth.mean_rate[steady], rtol=1e-3)
     assert 10 < np.median(mean) < 22
-    assert np.median(session.truth.rates[free] * 120) > 0
+    for kind in (GABORIUM, GRATINGS):
+        bins = session.arrays["stim_type"] == kind
+        relative = session.truth.rates[bins].mean(axis=0)[steady] * 120 / mean[steady]
+        assert 0.5 < np.median(relative) < 2
 
 
 def test_the_ratio_of_rates_is_the_modulation_by_saccades(population):
@@ -92,6 +96,32 @@ def test_the_ratio_of_rates_is_the_modulation_by_saccades(population):
     expected = np.maximum(1 + truth.saccade_weight[cell] * change, 0)
     np.testing.assert_allclose(ratio, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(np.diff(truth.saccade_lags), 1 / 120)
+
+
+def test_33_frames_of_the_recording_determine_the_rates(tiny):
+    """Where no frame was lost and the trial is old enough."""
+    session = tiny.sessions[0]
+    arrays, truth = session.arrays, session.truth
+    cells = Cells(
+        truth.family,
+        truth.is_complex,
+        truth.centre,
+        truth.sf,
+        truth.ori,
+        truth.phase,
+        truth.mean_rate,
+        truth.saccade_weight,
+    )
+    known = np.isfinite(arrays["eyepos"]).all(axis=1)
+    lags = np.lib.stride_tricks.sliding_window_view(known, 33).all(axis=1)
+    one_trial = arrays["trial_inds"][32:] == arrays["trial_inds"][:-32]
+    bins = np.flatnonzero(lags & one_trial) + 32
+    bins = bins[bins < 0.6 * len(known)]  # before the fade
+    free = arrays["stim_type"] == BACKIMAGE
+    drive = normalised_drive(filtered(arrays["stim"], cells), cells, free)[bins]
+    for cell in range(len(cells)):
+        rate = truth.visual_rates[bins, cell]
+        assert np.corrcoef(rate, drive[:, cell])[0, 1] > 0.9999
 
 
 def test_frames_and_responses_are_not_valid_where_the_tracker_lost_the_eye(population):
