@@ -18,7 +18,7 @@ from utils.splits import TRAIN, VALIDATION
 Floats = NDArray[np.floating]
 
 FLOORS = ("behaviour", "linear-nonlinear")  # beside the mean rate, which scores 0
-PENALTIES = (1e-3, 1e-2, 1e-1)  # on weights of columns with a variance of 1
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)  # on weights of columns with a variance of 1
 STEPS = 200  # of the optimiser
 MOST_DRIVE = 20.0  # natural logarithm of rate over mean rate; against overflow on the way
 
