@@ -30,7 +30,7 @@ def simulated_v1(
 ) -> list[Path]:
     """Recordings of :func:`utils.simulation.simulate_v1`, each with its truth beside.
 
-    The first call takes about a minute and half a GB for an hour of recording, later ones nothing.
+    An hour of recording takes one to two minutes the first time and 1.2 GB; later calls take none.
 
     Parameters
     ----------
