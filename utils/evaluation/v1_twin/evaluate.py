@@ -15,7 +15,6 @@ from utils.datasets.v1.dataset import V1Dataset
 from utils.datasets.v1.module import V1DataModule
 from utils.evaluation.v1_twin.floors import floor_rates
 from utils.evaluation.v1_twin.probes import (
-    recovered,
     true_fields,
     twin_fields,
     twin_saccades,
@@ -24,8 +23,15 @@ from utils.evaluation.v1_twin.probes import (
 )
 from utils.evaluation.v1_twin.quality import quality_table
 from utils.evaluation.v1_twin.rates import predict_rates
+from utils.evaluation.v1_twin.recovery import recovery_table, true_kernels
 from utils.evaluation.v1_twin.saccades import SaccadeResponses
-from utils.evaluation.v1_twin.scores import find_truth, score_cells, score_types
+from utils.evaluation.v1_twin.scores import (
+    cell_columns,
+    cell_index,
+    find_truth,
+    score_cells,
+    score_types,
+)
 from utils.models.v1_twin.twin import V1Twin
 from utils.plots.v1_responses import plot_quality, plot_saccades
 from utils.plots.v1_twin import plot_recovery, plot_scores
@@ -50,10 +56,11 @@ class TwinEvaluation:
         and :func:`~utils.evaluation.v1_twin.score_cells`.
     types : scores by type of stimulus, see :func:`~utils.evaluation.v1_twin.score_types`.
     fields : receptive fields of the twin: azimuth, elevation (deg), sf (c/deg), ori (deg), f1_f0.
-        Empty for a twin that sees no frames.
+        No columns for a twin that sees no frames.
     true_fields, recovery : the same columns of the truth, and how far the twin is from them, see
         :func:`~utils.evaluation.v1_twin.recovery_table`. Empty where no truth is known.
     saccades : responses around saccades, by data set that has a gaze.
+    true_kernels : (lag, cell) of the same data sets where a truth is known.
     rates : predictions (time, cell) by data set, NaN outside of test and held-out trials.
     floors : names of the floors that were fitted.
     left_out : what could not be had, and why.
@@ -65,6 +72,7 @@ class TwinEvaluation:
     true_fields: pd.DataFrame
     recovery: pd.DataFrame
     saccades: Mapping[str, SaccadeResponses]
+    true_kernels: Mapping[str, Floats]
     rates: Mapping[str, Floats]
     floors: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -91,7 +99,7 @@ class TwinEvaluation:
             "scores": plot_scores(scores, self.floors),
             "quality": plot_quality(self.cells),
         }
-        if len(self.recovery):
+        if len(self.recovery) and len(self.fields.columns):
             figures["recovery"] = plot_recovery(self.true_fields, {"twin": self.fields})
         for name, around in self.saccades.items():
             figures[f"saccades {name}"] = self._draw_saccades(name, around)
@@ -109,6 +117,7 @@ class TwinEvaluation:
             rate_hz,
             [f"cell {cells.index[cell]}" for cell in best],
             around.n_saccades,
+            self.true_kernels[name][:, best] if name in self.true_kernels else None,
         )
 
 
@@ -151,15 +160,19 @@ def _evaluate_one(
 ) -> TwinEvaluation:
     name = dataset.config.name
     rates = predict_rates(model, dataset, sequence_bins=sequence_bins)
-    fields, true, recovery, saccades = pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), None
+    fields, true = pd.DataFrame(index=cell_index(dataset)), pd.DataFrame()
+    recovery, saccades, kernels = true, None, None
     no_fields, no_saccades = why_no_fields(model, dataset), why_no_saccades(model, dataset)
     if not no_saccades:
         saccades = twin_saccades(model, dataset, rates, sequence_bins)
+        if truth is not None:
+            kernels = true_kernels(truth, saccades.lags_s)[:, cell_columns(dataset)]
     if not no_fields:
         fields = twin_fields(model, dataset)
-        if truth is not None:
-            true = true_fields(dataset, truth)
-            recovery = recovered(dataset, truth, fields, saccades)
+    if truth is not None:
+        true = true_fields(dataset, truth)
+        both = None if saccades is None else (kernels, saccades.kernel)
+        recovery = recovery_table(true, fields, both)
     reasons = {"receptive fields": no_fields, "saccades": no_saccades}
     return TwinEvaluation(
         cells=_flagged(quality_table(dataset).join(score_cells(dataset, rates, floors, truth))),
@@ -168,6 +181,7 @@ def _evaluate_one(
         true_fields=true,
         recovery=recovery,
         saccades={} if saccades is None else {name: saccades},
+        true_kernels={} if kernels is None else {name: kernels},
         rates={name: rates},
         floors=tuple(floors),
         left_out=tuple(f"{what} of '{name}': {why}" for what, why in reasons.items() if why),
@@ -180,6 +194,7 @@ def _together(parts: Sequence[TwinEvaluation]) -> TwinEvaluation:
     return TwinEvaluation(
         **{name: pd.concat([getattr(part, name) for part in parts]) for name in tables},
         saccades={name: found for part in parts for name, found in part.saccades.items()},
+        true_kernels={n: known for part in parts for n, known in part.true_kernels.items()},
         rates={name: rates for part in parts for name, rates in part.rates.items()},
         floors=tuple(dict.fromkeys(floor for part in parts for floor in part.floors)),
         left_out=tuple(reason for part in parts for reason in part.left_out),

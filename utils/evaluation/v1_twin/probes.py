@@ -10,7 +10,7 @@ from utils.datasets.v1.dataset import V1Dataset
 from utils.evaluation.v1_twin.gratings import show_gratings
 from utils.evaluation.v1_twin.predict import twin_predict, without_behavior
 from utils.evaluation.v1_twin.rates import predict_rates
-from utils.evaluation.v1_twin.recovery import recovery_table, true_kernels, truth_table
+from utils.evaluation.v1_twin.recovery import truth_table
 from utils.evaluation.v1_twin.reverse_correlation import gradient_fields, recorded_windows
 from utils.evaluation.v1_twin.saccades import SaccadeResponses, saccade_responses
 from utils.evaluation.v1_twin.scores import cell_columns, cell_index
@@ -85,14 +85,3 @@ def twin_saccades(
 def true_fields(dataset: V1Dataset, truth: V1Truth) -> pd.DataFrame:
     """What :func:`twin_fields` should find, see :func:`~utils.evaluation.v1_twin.truth_table`."""
     return truth_table(truth).iloc[cell_columns(dataset)].set_axis(cell_index(dataset))
-
-
-def recovered(
-    dataset: V1Dataset, truth: V1Truth, fields: pd.DataFrame, saccades: SaccadeResponses | None
-) -> pd.DataFrame:
-    """How far receptive fields and saccade kernels are from the truth."""
-    kernels = None
-    if saccades is not None:
-        true = true_kernels(truth, saccades.lags_s)[:, cell_columns(dataset)]
-        kernels = true, saccades.kernel
-    return recovery_table(true_fields(dataset, truth), fields, kernels)
