@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from utils.config import ConfigError
 from utils.models.v1_twin.losses import LossName, twin_loss
@@ -54,8 +55,8 @@ def start_at_features(
 
     Parameters
     ----------
-    batches : of training; gone through twice.
-    n_batches : how many of them to use.
+    batches : of training.
+    n_batches : how many of them to use; a fifth of them once more.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def start_at_features(
     model.eval()
     for name, averages in _triggered_averages(model, batches, mean_rates, n_batches).items():
         _look_at_the_best_place(model.readouts[name], averages)
-    seen = _drives(model, batches, mean_rates, n_batches)
+    seen = _drives(model, batches, mean_rates, -(-n_batches // 5))  # two numbers need fewer
     for name, (drive, responses, mask) in seen.items():
         _fit_gain_and_bias(model.readouts[name], model.output, drive, responses, mask, loss)
     model.train(training)
@@ -81,21 +82,26 @@ class _Averages(NamedTuple):
 
     cross: Tensor  # (cell, channel, row, column) of deviations from the mean rate with features
     deviations: Tensor  # (cell,) from the mean rate
-    bins: Tensor  # (cell,) that are valid
-    features: Tensor  # (channel,) over places as well
+    valid: Tensor  # (cell,) bins
+    features: Tensor  # (channel, row, column)
+    squares: Tensor  # (channel, row, column)
     products: Tensor  # (channel, channel) over places as well
-    places: Tensor  # number of bins and places
+    bins: Tensor
 
     def regression(self) -> tuple[Tensor, Tensor]:
         """Weights (cell, channel, row, column), and the variance that each place explains."""
-        mean = self.features / self.places
-        covariance = self.products / self.places - mean.outer(mean)
+        mean = self.features / self.bins
+        variance = self.squares / self.bins - mean.square()
+        flat = mean.flatten(1)
+        covariance = (self.products / self.bins - flat @ flat.mT) / flat.shape[1]
         ridge = RIDGE * covariance.diagonal().mean() + torch.finfo(mean.dtype).tiny
         covariance.diagonal().add_(ridge)
-        cross = self.cross - self.deviations[:, None, None, None] * mean[:, None, None]
-        cross = cross / self.bins.clamp(min=1)[:, None, None, None]
+        # at the border a mask averages over less, which varies more
+        scale = variance.mean(0) / variance.mean() + RIDGE
+        cross = self.cross - self.deviations[:, None, None, None] * mean
+        cross = cross / self.valid.clamp(min=1)[:, None, None, None]
         weights = torch.linalg.solve(covariance, cross.movedim(1, 0).flatten(1))
-        weights = weights.view_as(cross.movedim(1, 0)).movedim(0, 1)
+        weights = weights.view_as(cross.movedim(1, 0)).movedim(0, 1) / scale
         return weights, (weights * cross).sum(dim=1)
 
 
@@ -103,7 +109,7 @@ def _triggered_averages(
     model: V1Twin, batches: Batches, mean_rates: Rates, n_batches: int
 ) -> dict[str, _Averages]:
     sums: dict[str, _Averages] = {}
-    for batch in islice(batches, n_batches):
+    for batch in tqdm(islice(batches, n_batches), "averages of features", unit="batch", delay=2):
         for name, part in batch.items():
             found = _averages(model, name, part, mean_rates[name])
             so_far = sums.get(name)
@@ -114,7 +120,6 @@ def _triggered_averages(
 def _averages(model: V1Twin, name: str, part: Sequences, mean_rates: Tensor) -> _Averages:
     readout = model.readouts[name]
     features = _features(model, name, part)  # (bin, channel, row, column)
-    height, width = features.shape[-2:]
     rows, columns = (_blur(axis, readout.std.mean()) for axis in (readout.rows, readout.columns))
     features = rows @ features @ columns.mT
     responses, mask = _bins(part, features)
@@ -124,9 +129,10 @@ def _averages(model: V1Twin, name: str, part: Sequences, mean_rates: Tensor) -> 
         (deviations.mT @ features.flatten(1)).view(-1, *features.shape[1:]),
         deviations.sum(0),
         mask.sum(0),
-        flat.sum(1),
+        features.sum(0),
+        features.square().sum(0),
         flat @ flat.mT,
-        torch.tensor(float(len(features) * height * width), device=flat.device),
+        torch.tensor(float(len(features)), device=flat.device),
     )
 
 

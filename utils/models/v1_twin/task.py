@@ -128,8 +128,8 @@ class TwinTask(TrainingTask):
         sums = [Sums(*reduce(values)) for values in self._sums.values()]
         losses = torch.stack([of_set.loss.sum() / of_set.bins.sum() for of_set in sums])
         scores = torch.cat([self._score(of_set) for of_set in sums])
-        self.log(MONITOR, losses.nanmean(), prog_bar=True)
-        self.log(self.score_name, scores.nanmean(), prog_bar=True)
+        self.log(MONITOR, losses.nanmean(), prog_bar=True, sync_dist=True)
+        self.log(self.score_name, scores.nanmean(), prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW that decays weights only, and the schedule."""
