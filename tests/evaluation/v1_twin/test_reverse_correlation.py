@@ -82,11 +82,11 @@ def test_what_a_recording_does_not_show_is_named(recording):
     with pytest.raises(ValueError, match="no frames of 'noise'; it has gaborium, backimage"):
         receptive_fields(recording, stim_type="noise")
     with pytest.raises(ValueError, match="no 1001 known frames of backimage in a row"):
-        recorded_windows(recording, 1001)
+        recorded_windows(recording, 1001 - 31)
 
 
 def test_gradients_of_a_model_are_its_filters(recording):
-    windows = recorded_windows(recording, N_LAGS, n_windows=24)
+    windows = recorded_windows(recording, N_LAGS)
     fields = gradient_fields(known_rates, windows, PX_PER_DEG)
     for cell, pair in enumerate(gabors().reshape(3, 2, -1)):
         found = fields.components[cell].reshape(4, -1)
@@ -100,7 +100,7 @@ def test_gradients_of_a_model_are_its_filters(recording):
 
 
 def test_gradients_find_place_frequency_and_orientation(recording):
-    windows = recorded_windows(recording, N_LAGS, n_windows=24)
+    windows = recorded_windows(recording, N_LAGS)
     table = gradient_fields(known_rates, windows, PX_PER_DEG).table()
     assert (distances(table) < 0.03).all()
     np.testing.assert_allclose(table["sf"], [cell[2] for cell in CELLS], rtol=0.1)
@@ -108,7 +108,7 @@ def test_gradients_find_place_frequency_and_orientation(recording):
 
 
 def test_behaviour_scales_gradients_only(recording):
-    windows = recorded_windows(recording, N_LAGS, n_windows=6)
+    windows = recorded_windows(recording, N_LAGS, n_windows=3)
     still = gradient_fields(known_rates, windows, PX_PER_DEG)
     moving = gradient_fields(known_rates, windows, PX_PER_DEG, behavior=np.array([1.0]))
     np.testing.assert_allclose(moving.maps, 2 * still.maps, rtol=1e-4)
@@ -124,11 +124,11 @@ def test_a_model_that_sees_nothing_has_no_field(recording):
 
 def test_windows_are_known_frames_of_one_trial(recording):
     windows = recorded_windows(recording, 33, n_windows=40)
-    assert windows.shape == (40, 33, SIDE, SIDE)
+    assert windows.shape == (40, 64, SIDE, SIDE)
     frames = (windows * 255 + 127).round().to(torch.uint8).numpy()
     starts = [
         int(np.flatnonzero((recording.stim[16_000:19_968] == window[0]).all(axis=(1, 2)))[0])
         for window in frames
     ]
     assert (np.array(starts) % 1000 >= 21 - 4).all()
-    assert (np.array(starts) % 1000 <= 1000 - 33).all()
+    assert (np.array(starts) % 1000 <= 1000 - 64).all()

@@ -56,7 +56,7 @@ def without_behavior(predict: Predict) -> Predict:
 
 @torch.no_grad()
 def rates_of(
-    predict: Predict, stimulus: NDArray, behavior: NDArray | None = None, batch_size: int = 16
+    predict: Predict, stimulus: NDArray, behavior: NDArray | None = None, batch_size: int = 8
 ) -> NDArray[np.float32]:
     """Rates (sequence, bin, cell) of frames (sequence, frame, H, W), some sequences at a time.
 

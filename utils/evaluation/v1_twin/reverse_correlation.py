@@ -25,7 +25,9 @@ Floats = NDArray[np.floating]
 
 LAGS = 16  # bins
 NULL_LAGS = range(-30, -14)  # frames 15 and more bins after the response: of another pattern
-COMPONENTS = 4  # images that a cell's gradients are made of
+COMPONENTS, KEPT = 4, 12  # images that a cell's gradients are made of; of these so far
+WINDOW_BINS = 32  # predicted in each window that gradients are taken about
+WINDOWS_AT_ONCE = 4  # which bounds the memory
 
 
 @dataclass(frozen=True)
@@ -120,53 +122,60 @@ class GradientFields:
 def gradient_fields(
     predict: Predict, stimulus: Tensor, px_per_deg: float, behavior: NDArray | None = None
 ) -> GradientFields:
-    """Receptive fields of a model from the gradients of its last rates, about given stimuli.
+    """Receptive fields of a model from the gradients of its rates, about given stimuli.
 
     A linear cell has one component, its filter; a cell that takes the energy of a quadrature pair
     has the pair. The spectrum of the components gives preferred frequency and orientation of both.
 
+    One pass back through the model serves all bins of a window: their rates are added up with
+    random signs, which leaves the second moments of the gradients what they are in the mean.
+
     Parameters
     ----------
     stimulus : (window, frame, H, W), as the model takes them, see :func:`recorded_windows`; some
-        dozens of windows of what the model was trained on, each just long enough for one bin.
+        windows of what the model was trained on.
     behavior : (D,) that the model is given all the time.
     """
-    height, width = stimulus.shape[-2:]
-    maps, components = [], []
-    for gradient in _gradients(predict, stimulus, behavior):  # (window, frame, H, W)
-        flat = gradient.reshape(-1, height * width)
-        maps.append(flat.square().mean(dim=0).sqrt().reshape(height, width))
-        torch.manual_seed(0)  # of the random projections that make the decomposition fast
-        _, sizes, images = torch.svd_lowrank(flat, q=min(COMPONENTS, *flat.shape), niter=4)
-        components.append((sizes * images).T.reshape(-1, height, width))
-    maps, components = (torch.stack(p).double().cpu().numpy() for p in (maps, components))
-    peaks = np.array([spectral_peak(images, px_per_deg) for images in components])
-    return GradientFields(maps, components, map_centres(maps, px_per_deg), *peaks.T)
+    squares, components = {}, {}  # by cell: (H, W) and (axis, pixel)
+    for part in tqdm(stimulus.split(WINDOWS_AT_ONCE), "gradients", leave=False, delay=1):
+        for cell, gradient in enumerate(_gradients(predict, part, behavior)):
+            frames = gradient.flatten(0, 1).double()  # (frame, H, W)
+            squares[cell] = squares.get(cell, 0) + frames.square().sum(dim=0)
+            rows = frames.flatten(1)
+            components[cell] = _strongest(torch.cat([components.get(cell, rows[:0]), rows]))
+    n_frames = stimulus.shape[0] * stimulus.shape[1]
+    maps = (torch.stack(list(squares.values())) / n_frames).sqrt().numpy()
+    images = torch.stack(list(components.values()))[:, :COMPONENTS].numpy()
+    images = images.reshape(*images.shape[:2], *maps.shape[1:])
+    peaks = np.array([spectral_peak(of_cell, px_per_deg) for of_cell in images])
+    return GradientFields(maps, images, map_centres(maps, px_per_deg), *peaks.T)
 
 
 def recorded_windows(
     recording: V1Recording,
     n_lags: int,
-    n_windows: int = 48,
+    n_windows: int = 8,
     stim_type: str = "backimage",
     seed: int = 0,
 ) -> Tensor:
-    """Windows (window, n_lags, H, W) of grey levels from a recording, scaled as (x - 127) / 255.
+    """Windows (window, frame, H, W) from a recording, as (grey level - 127) / 255.
 
-    They are drawn from all places where a trial of this type shows known frames throughout.
+    They are drawn from all places where a trial of this type shows known frames throughout, and
+    have 31 frames more than the ``n_lags`` that a prediction looks back.
     """
+    n_frames = n_lags - 1 + WINDOW_BINS
     shown = _shown(recording, stim_type)
-    whole = np.convolve(shown, np.ones(n_lags, int))[: len(shown)] == n_lags  # ends of windows
+    whole = np.convolve(shown, np.ones(n_frames, int))[: len(shown)] == n_frames  # ends of windows
     ends = np.flatnonzero(whole)
-    ends = ends[recording.trial_inds[ends] == recording.trial_inds[ends - n_lags + 1]]
+    ends = ends[recording.trial_inds[ends] == recording.trial_inds[ends - n_frames + 1]]
     if not len(ends):
         raise ValueError(
-            f"recording {recording.metadata['name']} has no {n_lags} known frames of {stim_type} "
+            f"recording {recording.metadata['name']} has no {n_frames} known frames of {stim_type} "
             "in a row"
         )
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(ends, min(n_windows, len(ends)), replace=False))
-    frames = np.stack([recording.stim[end - n_lags + 1 : end + 1] for end in chosen])
+    frames = np.stack([recording.stim[end - n_frames + 1 : end + 1] for end in chosen])
     return (torch.from_numpy(frames).float() - 127) / 255
 
 
@@ -181,9 +190,17 @@ def _shown(recording: V1Recording, stim_type: str) -> NDArray[np.bool_]:
     return (recording.stim_type == names.index(stim_type)) & recording.valid.any(axis=1)
 
 
+def _strongest(rows: Tensor) -> Tensor:
+    """The ``KEPT`` principal axes (axis, pixel) of rows, each as long as its share, in order."""
+    _, vectors = torch.linalg.eigh(rows @ rows.T)  # smallest first
+    return vectors.flip(1)[:, :KEPT].T @ rows
+
+
 def _gradients(predict: Predict, stimulus: Tensor, behavior: NDArray | None) -> Iterator[Tensor]:
-    """Cell by cell: gradients of the last rate of each window with respect to its frames."""
+    """Cell by cell: gradients (window, frame, H, W) of its rates, added up with random signs."""
     frames = stimulus.detach().float().requires_grad_()
-    rates = predict(frames, constant_behavior(behavior, frames))[:, -1].sum(dim=0)  # (cell,)
-    for rate in tqdm(rates, "gradients", unit="cell", delay=1, leave=False):
+    rates = predict(frames, constant_behavior(behavior, frames))  # (window, bin, cell)
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(0, 2, rates.shape[:2], generator=generator) * 2 - 1
+    for rate in torch.einsum("wbc,wb->c", rates, signs.to(rates)):
         yield torch.autograd.grad(rate, frames, retain_graph=True)[0]
