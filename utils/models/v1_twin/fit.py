@@ -14,7 +14,7 @@ from utils.models.v1_twin.initialise import start_at_features, start_at_mean_rat
 from utils.models.v1_twin.provenance import TrainedOn, TwinData
 from utils.models.v1_twin.task import TwinTask
 from utils.models.v1_twin.twin import V1Twin
-from utils.training import TrainingResult, fit_task
+from utils.training import TrainingResult, choose_device, fit_task
 
 KEPT = 3  # checkpoints with the best scores
 
@@ -64,7 +64,9 @@ def start_readouts(model: V1Twin, data: TwinData, training: TwinTraining) -> Non
     """Where readouts of a fresh twin begin, see ``initialise.py``."""
     rates = known_rates(data)
     if training.start == "features":
+        model.to(choose_device(training.trainer.device))
         start_at_features(model, data.train_dataloader(), rates, loss=training.loss)
+        model.cpu()  # from where each process takes its copy
     else:
         start_at_mean_rates(model, rates)
 

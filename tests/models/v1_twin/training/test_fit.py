@@ -54,6 +54,17 @@ def test_resuming_after_a_kill_gives_the_same_weights(noise_data, noise_twin, tm
     torch.testing.assert_close(weights_of(resumed), weights_of(whole), rtol=0, atol=0)
 
 
+def test_half_precision_learns_the_same(noise_data, noise_twin):
+    data = noise_data(["a"], n_trials=10)
+    losses = []
+    for precision in ("32-true", "bf16-mixed"):
+        model = noise_twin(data, recurrent={"type": "convgru", "channels": 4})
+        result = fit_twin(model, data, settings(precision=precision, max_epochs=3))
+        assert all(values.dtype == torch.float32 for values in model.parameters())
+        losses.append(result.curves["validation_loss"].to_numpy())
+    assert losses[1] == pytest.approx(losses[0], abs=0.01)
+
+
 def test_the_best_three_by_score_and_the_last_are_kept(noise_data, noise_twin, tmp_path):
     data = noise_data(["a"], n_trials=10)
     model = noise_twin(data)
