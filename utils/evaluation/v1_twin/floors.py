@@ -19,7 +19,6 @@ Floats = NDArray[np.floating]
 
 FLOORS = ("behaviour", "linear-nonlinear")  # beside the mean rate, which scores 0
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)  # on weights of columns with a variance of 1
-STEPS = 200  # of the optimiser
 MOST_DRIVE = 20.0  # natural logarithm of rate over mean rate; against overflow on the way
 
 
@@ -56,9 +55,8 @@ def behavior_rates(dataset: V1Dataset) -> Floats:
     spread = used.std(axis=0)
     columns = (dataset.behavior - used.mean(axis=0)) / np.where(spread > 0, spread, 1)
     best, best_score = np.full(counts.shape, np.nan), np.full(len(mean), -np.inf)
-    weights = np.zeros((columns.shape[1] + 1, len(mean)))
-    for penalty in sorted(PENALTIES, reverse=True):
-        weights = _poisson_regression(columns, counts, train, penalty, weights)
+    for penalty in PENALTIES:
+        weights = _poisson_regression(columns, counts, train, penalty)
         rates = mean * np.exp(columns @ weights[1:] + weights[0])
         score = bits_per_spike(counts, rates, mean, validation)
         better = score > best_score  # never where a cell has no data
@@ -67,11 +65,12 @@ def behavior_rates(dataset: V1Dataset) -> Floats:
 
 
 def _poisson_regression(
-    columns: Floats, counts: Floats, mask: NDArray[np.bool_], penalty: float, start: Floats
+    columns: Floats, counts: Floats, mask: NDArray[np.bool_], penalty: float
 ) -> Floats:
     """Weights (1 + column, cell) of all cells at once, the first a constant that is not penalised.
 
-    The rates are relative to the mean of each cell, and so is its loss.
+    Rates are relative to the mean of each cell, and so is its loss. The optimiser walks along the
+    principal axes of the columns, scaled so that the loss is about equally curved along each.
     """
     used = mask.any(axis=1)
     columns, mask = columns[used].astype(np.float64), mask[used]
@@ -79,15 +78,20 @@ def _poisson_regression(
     spikes = relative.sum(axis=0)
     relative /= np.maximum(spikes, 1)
     share = mask / np.where(spikes > 0, mask.sum(axis=0), np.inf)  # 0 for a silent cell
+    power, axes = np.linalg.eigh(columns.T @ columns / len(columns))
+    to_weights = axes / np.sqrt(power + penalty)
+    along = columns @ to_weights
+    shrink = (penalty / (power + penalty))[:, None]
 
     def loss(flat: Floats) -> tuple[float, Floats]:
-        weights = flat.reshape(start.shape)
-        drive = columns @ weights[1:] + weights[0]
+        steps = flat.reshape(1 + len(power), -1)
+        drive = along @ steps[1:] + steps[0]
         expected = share * np.exp(np.minimum(drive, MOST_DRIVE))
         error = expected - relative
-        gradient = np.concatenate([[error.sum(axis=0)], columns.T @ error + penalty * weights[1:]])
-        value = expected.sum() - (relative * drive).sum() + penalty / 2 * (weights[1:] ** 2).sum()
+        gradient = np.concatenate([[error.sum(axis=0)], along.T @ error + shrink * steps[1:]])
+        value = expected.sum() - (relative * drive).sum() + (shrink * steps[1:] ** 2).sum() / 2
         return value, gradient.ravel()
 
-    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
-    return found.x.reshape(start.shape)
+    start = np.zeros((1 + len(power)) * mask.shape[1])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B").x.reshape(1 + len(power), -1)
+    return np.concatenate([found[:1], to_weights @ found[1:]])
