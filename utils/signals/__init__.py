@@ -14,10 +14,12 @@ from utils.signals.fluorescence import (
     noise_level,
     noise_std,
 )
+from utils.signals.saccades import Saccades, detect_saccades
 from utils.signals.statistics import column_quantiles
 
 __all__ = [
     "CAUSAL",
+    "Saccades",
     "baseline_floor",
     "bin_mean",
     "bin_starts",
@@ -26,6 +28,7 @@ __all__ = [
     "correct_neuropil",
     "deconvolve_ar1",
     "delta_f_over_f",
+    "detect_saccades",
     "maximin_baseline",
     "noise_level",
     "noise_std",

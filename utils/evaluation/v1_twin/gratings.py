@@ -42,6 +42,7 @@ class GratingTuning:
     n : the same shape, bins behind each mean.
     peak_lags : (cell,) place of the lag at which gratings make the largest difference.
     f1_f0 : (cell,) over the phases of the grating that is nearest to the preferred one.
+        Noise adds to it, to about .3 in a complex cell that saw a grating some dozen times.
     """
 
     sfs: Floats
