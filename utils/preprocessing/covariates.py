@@ -51,11 +51,11 @@ def build_covariates(
     train : (time,) bool, frames whose mean and standard deviation scale continuous covariates.
     """
     notes: list[tuple[str, str, int]] = []
-    columns = _wheel(session, times, interval, notes)
+    if session.wheel_position is None:
+        notes.append(("wheel_velocity", "no wheel recorded: the column is zero", len(times)))
+    columns = {"wheel_velocity": np.zeros(len(times))}
+    columns |= movement_columns(session, times, interval)
     columns |= _trials(session.trials, times, interval, notes)
-    columns |= _cameras(session, times, interval)
-    if session.licks is not None:
-        columns["lick_rate"] = _count(np.asarray(session.licks), times, interval) / interval
     order = [*FIXED, *(name for name in columns if name not in FIXED)]
     raw = np.stack([columns[name] for name in order], axis=1)  # (time, covariate)
     continuous = [name for name in order if name not in STIMULI and name != "trial_phase"]
@@ -72,6 +72,19 @@ def build_covariates(
     return Covariates(values, order, offset, scale, table)
 
 
+def movement_columns(session: Any, times: np.ndarray, interval: float) -> dict[str, np.ndarray]:
+    """What the animal did in ``(t - interval, t]``, each (time,); NaN where nobody looked.
+
+    ``wheel_velocity`` and ``wheel_speed`` in rad/s, ``pupil_diameter`` in px,
+    ``motion_energy_<camera>``, and ``lick_rate`` in Hz; those that the session has.
+    """
+    columns = {} if session.wheel_position is None else _wheel(session, times, interval)
+    columns |= _cameras(session, times, interval)
+    if session.licks is not None:
+        columns["lick_rate"] = _count(np.asarray(session.licks), times, interval) / interval
+    return columns
+
+
 def mean_before(
     sample_times: np.ndarray, samples: np.ndarray, times: np.ndarray, interval: float
 ) -> np.ndarray:
@@ -86,13 +99,17 @@ def mean_before(
     return np.where(count, (total[stop] - total[first]) / np.maximum(count, 1), np.nan)
 
 
-def _wheel(
-    session: Any, times: np.ndarray, interval: float, notes: list[tuple[str, str, int]]
-) -> dict[str, np.ndarray]:
+def first_known(trials: pd.DataFrame, columns: list[str], default: np.ndarray) -> np.ndarray:
+    """Values (trial,) of the first column that knows them, trial by trial; else the default."""
+    values = np.full(len(trials), np.nan)
+    for name in columns:
+        if name in trials:
+            values = np.where(np.isnan(values), trials[name].to_numpy(np.float64), values)
+    return np.where(np.isnan(values), default, values)
+
+
+def _wheel(session: Any, times: np.ndarray, interval: float) -> dict[str, np.ndarray]:
     """Mean velocity over the frame, rad/s: displacement since the frame before."""
-    if session.wheel_position is None:
-        notes.append(("wheel_velocity", "no wheel recorded: the column is zero", len(times)))
-        return {"wheel_velocity": np.zeros(len(times))}
     ticks = np.asarray(session.wheel_timestamps, dtype=np.float64)
     position = np.asarray(session.wheel_position, dtype=np.float64)
 
@@ -115,8 +132,8 @@ def _trials(
         notes.append(("stimulus", reason, len(times)))
         return columns
     on = trials["stimOn_times"].to_numpy(np.float64)
-    feedback = _first_known(trials, ["feedback_times", "response_times", "stimOff_times"], on + 1)
-    off = _first_known(trials, ["stimOff_times"], feedback)
+    feedback = first_known(trials, ["feedback_times", "response_times", "stimOff_times"], on + 1)
+    off = first_known(trials, ["stimOff_times"], feedback)
     unknown = 0
     for trial, name in enumerate(_stimulus_names(trials)):
         if name is None:
@@ -151,8 +168,8 @@ def _phase(
 
     A fraction of the trial's length would tell a model when the trial is going to end.
     """
-    start = _first_known(trials, ["intervals_0"], on)
-    end = _first_known(trials, ["intervals_1"], feedback + 1)
+    start = first_known(trials, ["intervals_0"], on)
+    end = first_known(trials, ["intervals_1"], feedback + 1)
     # The end comes first: where a trial starts as the last one ends, the start has the last word.
     events = [(end, "between"), (start, "started"), (on, "stimulus"), (feedback, "feedback")]
     moments = np.concatenate([moment for moment, _ in events])
@@ -162,15 +179,6 @@ def _phase(
     order = np.argsort(moments, kind="stable")
     last = np.searchsorted(moments[order], times, side="right")
     return np.r_[PHASES["between"], phases[order]][last]
-
-
-def _first_known(trials: pd.DataFrame, columns: list[str], default: np.ndarray) -> np.ndarray:
-    """Values of the first column that knows them, trial by trial; else the default."""
-    values = np.full(len(trials), np.nan)
-    for name in columns:
-        if name in trials:
-            values = np.where(np.isnan(values), trials[name].to_numpy(np.float64), values)
-    return np.where(np.isnan(values), default, values)
 
 
 def _during(times: np.ndarray, interval: float, on: float, off: float) -> slice:

@@ -16,6 +16,7 @@ from utils.datasets.v1.transforms import (
     SymLog,
     Unsqueeze,
     Whitening,
+    ZScore,
     apply_transforms,
     fit_transforms,
 )
@@ -32,6 +33,7 @@ def test_values_by_hand():
         apply(Diff(), [[3, 1], [5, 0], [4, 4]]), [[0, 0], [2, -1], [-1, 4]]
     )
     np.testing.assert_allclose(apply(MaxNorm(), [[1, -4], [2, 0]]), [[0.25, -1], [0.5, 0]])
+    np.testing.assert_allclose(apply(ZScore(), [[1], [3]]), [[-1], [1]])
     np.testing.assert_allclose(apply(SymLog(), [[np.e - 1, 1 - np.e, 0]]), [[1, -1, 0]], rtol=1e-6)
     np.testing.assert_array_equal(apply(SplitRelu(), [[2, -3]]), [[2, 0, 0, 3]])
     assert apply(Unsqueeze(), np.zeros((5, 3, 4))).shape == (5, 1, 3, 4)
@@ -107,5 +109,14 @@ def test_each_transform_is_fitted_on_what_the_ones_before_made():
     np.testing.assert_allclose(run, [[0], [np.log(3)]], rtol=1e-6)
 
 
+def test_z_scores_are_those_of_all_runs_together():
+    rng = np.random.default_rng(0)
+    runs = [rng.normal(5, 3, (n, 1)).astype(np.float32) for n in (7, 40)]
+    fitted = ZScore().fit(iter(runs))
+    assert fitted["mean"] == pytest.approx(np.concatenate(runs).mean(), rel=1e-5)
+    assert fitted["sd"] == pytest.approx(np.concatenate(runs).std(), rel=1e-5)
+
+
 def test_what_is_zero_everywhere_stays_zero():
+    assert ZScore().fit([]) == ZScore().fit([np.zeros((3, 2))]) == {"mean": 0.0, "sd": 1.0}
     assert MaxNorm().fit([]) == MaxNorm().fit([np.zeros((3, 2))]) == {"largest": 1.0}

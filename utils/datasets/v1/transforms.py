@@ -2,8 +2,8 @@
 
 A transform is applied to one run at a time: bins in a row, of one trial and without a hole. So
 nothing crosses the border of a trial. All are causal: a value depends on its own bin and earlier
-ones, at most ``reach`` bins back. What must be fitted (``maxnorm``) is fitted on runs of
-training trials and kept as plain numbers, for recordings to come.
+ones, at most ``reach`` bins back. What must be fitted (``maxnorm``, ``zscore``) is fitted on runs
+of training trials and kept as plain numbers, for recordings to come.
 """
 
 from __future__ import annotations
@@ -90,6 +90,23 @@ class MaxNorm(Transform):
 
     def apply(self, run: Run, statistics: Statistics) -> Run:
         return run.astype(np.float32) / np.float32(statistics["largest"])
+
+
+class ZScore(Transform):
+    """Mean 0 and standard deviation 1 over training, one number for all columns."""
+
+    type: Literal["zscore"] = "zscore"
+
+    def fit(self, runs: Iterable[Run]) -> Statistics:
+        sums = [(run.size, run.sum(dtype=float), np.square(run, dtype=float).sum()) for run in runs]
+        n, total, squares = np.sum(sums, axis=0) if sums else (0, 0.0, 0.0)
+        mean = total / max(n, 1)
+        sd = np.sqrt(max(squares / max(n, 1) - mean**2, 0.0))
+        return {"mean": float(mean), "sd": float(sd) or 1.0}  # what never changes becomes 0
+
+    def apply(self, run: Run, statistics: Statistics) -> Run:
+        run = run.astype(np.float32) - np.float32(statistics["mean"])
+        return run / np.float32(statistics["sd"])
 
 
 class SymLog(Transform):
@@ -204,7 +221,8 @@ class Unsqueeze(Transform):
 TRANSFORMS: dict[str, type[Transform]] = {
     kind.model_fields["type"].default: kind
     for kind in (
-        PixelNorm, Diff, MaxNorm, SymLog, RaisedCosines, SplitRelu, Smooth, Whitening, Unsqueeze,
+        PixelNorm, Diff, MaxNorm, ZScore, SymLog, RaisedCosines, SplitRelu, Smooth, Whitening,
+        Unsqueeze,
     )
 }  # fmt: skip
 
@@ -215,8 +233,8 @@ def _from_name(value: Any) -> Any:
 
 
 AnyTransform = Annotated[
-    PixelNorm | Diff | MaxNorm | SymLog | RaisedCosines | SplitRelu | Smooth | Whitening
-    | Unsqueeze,
+    PixelNorm | Diff | MaxNorm | ZScore | SymLog | RaisedCosines | SplitRelu | Smooth
+    | Whitening | Unsqueeze,
     Field(discriminator="type"),
 ]  # fmt: skip
 NamedTransform = Annotated[AnyTransform, BeforeValidator(_from_name)]
