@@ -60,7 +60,7 @@ def plot_recovery(truth: pd.DataFrame, estimates: Mapping[str, pd.DataFrame]) ->
     columns = ("azimuth", "elevation", "ori", "sf", "f1_f0")
     labels = ("azimuth (deg)", "elevation (deg)", "orientation (deg)", "frequency (c/deg)", "F1/F0")
     figure, axes = plt.subplots(1, 5, figsize=(12.5, 3.4), layout="constrained")
-    colors = (style.GREY, TWIN, style.SKY, style.GREEN)
+    colors = (TWIN, style.GREY, style.SKY, style.GREEN)
     for ax, column, label in zip(axes, columns, labels):
         line = np.array([truth[column].min(), truth[column].max()])
         ax.plot(line, line, color=style.BLACK, lw=0.7)
