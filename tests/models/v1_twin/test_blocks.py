@@ -78,7 +78,9 @@ def test_dropout_acts_in_training_only():
 
 def test_gabor_filters_start_the_convolution():
     one = block(1, channels=8, kernel=(1, 9, 9), init="gabor")
-    torch.testing.assert_close(one.conv.weight[:, 0, 0].detach(), gabor_bank(8, 9, 9))
+    filters = one.conv.weight[:, 0, 0].detach()
+    torch.testing.assert_close(filters.square().mean((1, 2)), torch.full((8,), 0.25**2))
+    torch.testing.assert_close(filters / (0.25 * 9), gabor_bank(8, 9, 9))
     assert one.conv.weight.requires_grad
 
 

@@ -52,10 +52,13 @@ def test_orientation_is_counted_anticlockwise_from_right():
 def test_weights_of_further_channels_and_frames_are_shared_by_a_pair():
     torch.manual_seed(0)
     weights = gabor_weights((6, 3, 2, 9, 9))
-    torch.testing.assert_close(weights.flatten(1).norm(dim=1), torch.ones(6))
+    torch.testing.assert_close(weights.flatten(1).norm(dim=1), torch.full((6,), 0.25 * 9))
     mix = (weights * gabor_bank(6, 9, 9)[:, None, None]).sum((3, 4))
     torch.testing.assert_close(mix[0::2], mix[1::2])
 
 
-def test_one_channel_and_frame_leaves_the_bank_itself():
-    torch.testing.assert_close(gabor_weights((4, 1, 1, 9, 9))[:, 0, 0], gabor_bank(4, 9, 9))
+@pytest.mark.parametrize("size", [9, 31])
+def test_one_channel_and_frame_leaves_the_bank_itself_with_weights_of_one_size(size):
+    weights = gabor_weights((4, 1, 1, size, size))[:, 0, 0]
+    torch.testing.assert_close(weights.square().mean((1, 2)), torch.full((4,), 0.25**2))
+    torch.testing.assert_close(weights / (0.25 * size), gabor_bank(4, size, size))

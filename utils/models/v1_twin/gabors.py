@@ -10,6 +10,7 @@ from torch import Tensor
 PIXELS_PER_DEGREE = 37.5
 LOWEST, HIGHEST = 1.5, 8.0  # cycles per degree
 GOLDEN = (math.sqrt(5) - 1) / 2
+WEIGHT_RMS = 0.25
 SD_PERIODS, SD_KERNEL = 0.4, 0.25  # sd of the envelope: in periods, and at most in kernel widths
 
 
@@ -37,12 +38,15 @@ def gabor_bank(n: int, rows: int, columns: int) -> Tensor:
 def gabor_weights(shape: tuple[int, ...]) -> Tensor:
     """Weights (output, channel, frame, row, column): Gabors in space, random over the rest.
 
-    Both filters of a pair share their weights of channels and frames.
+    Both filters of a pair share their weights of channels and frames. Weights of a channel and
+    frame alone have a root mean square of .25 over a large filter's many pixels as over a small
+    one's: Adam moves each weight as far in a step, and must not wipe the filter out.
     """
     n, channels, frames, rows, columns = shape
     mix = torch.randn(math.ceil(n / 2), channels * frames).abs()
     mix = (mix / mix.norm(dim=1, keepdim=True)).repeat_interleave(2, dim=0)[:n]
     space = gabor_bank(n, rows, columns)
+    space = WEIGHT_RMS * math.sqrt(rows * columns) * space
     return mix.unflatten(1, (channels, frames))[..., None, None] * space[:, None, None]
 
 
