@@ -48,7 +48,8 @@ def test_a_file_without_sessions_is_one_data_set(folder):
 def test_the_simulated_recordings_are_there_by_name():
     configs = load_dataset_configs("simulated")
     assert [len(c.cell_ids) for c in configs] == [12, 16, 20]
-    assert all(c.behavior_dims == 42 and c.held_out_types == ("stabilised",) for c in configs)
+    assert {c.behavior_dims for c in configs} == {42}
+    assert {c.held_out_types for c in configs} == {("fixrsvp", "stabilised")}
 
 
 def test_dims_follow_the_transforms():

@@ -18,9 +18,9 @@ SMALL = {
 
 
 def test_overrides_change_a_config():
-    config = load_config("small", ["modulator.type=film", "readout.std=2.5"])
-    assert (config.modulator.type, config.readout.std) == ("film", 2.5)
-    assert load_config("small").modulator.type == "concat"
+    config = load_config("small", ["modulator.type=concat", "readout.std=2.5"])
+    assert (config.modulator.type, config.readout.std) == ("concat", 2.5)
+    assert load_config("small").modulator.type == "film"
 
 
 def test_variants_of_the_flagship_differ_in_their_modulator_only():

@@ -184,7 +184,7 @@ def test_a_frontend_may_take_from_the_frames_sides():
     frontend = {"type": "conv", "kernel": [3, 5, 7], "channels": 2}
     twin = build_model(values | {"frontend": frontend}, DATASETS)
     frames = torch.rand(1, 6, 51, 51)
-    assert twin.core_features("left", frames).shape[-2:] == twin.core.size == (16, 15)
+    assert twin.core_features("left", frames).shape[-2:] == twin.core.size == (10, 9)
     assert twin("left", frames).shape == (1, 4, 3)
 
 
