@@ -38,11 +38,12 @@ class TwinExperiment(TwinTraining):
 
     Attributes
     ----------
-    data : data sets, see :func:`utils.models.v1_twin.load_dataset_configs`.
+    data : data sets, see :func:`utils.models.v1_twin.load_dataset_configs`; None where recordings
+        are made in memory, as of a session.
     """
 
     model: TwinConfig
-    data: str
+    data: str | None = None
     sequence_bins: PositiveInt = Field(120, description="bins that are predicted in one pass")
     num_workers: int = Field(0, ge=0, description="processes that gather batches")
 

@@ -14,7 +14,7 @@ def load(name: str, *overrides: str) -> TwinExperiment:
     return load_config(f"v1_twin/training/{name}", overrides, TwinExperiment)
 
 
-@pytest.mark.parametrize("name", ["small", "flagship", "transfer"])
+@pytest.mark.parametrize("name", ["small", "flagship", "transfer", "session"])
 def test_files_are_valid(name):
     load(name)
 
