@@ -88,3 +88,10 @@ def test_linear_weighs_every_feature_at_every_place():
     weights = readout.features.view(2, 4, 5, 3)
     expected = torch.einsum("bclhw,nhwc->bln", x, weights) + readout.bias
     torch.testing.assert_close(readout(x), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("std", [0.2, 1.0, 3.0])
+def test_masks_hold_no_denormal_numbers_which_are_slow(std: float):
+    with torch.no_grad():
+        masks = gaussian(std=[[std, std]] * 2, mean=[[0.3, 0.8], [2.0, 0.0]]).masks()
+    assert masks.min() > 1e-30

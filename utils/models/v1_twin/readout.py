@@ -16,6 +16,7 @@ from utils.models.v1_twin.config import (
 )
 
 MIN_STD = 1e-3  # pixels
+FAR = 120.0  # squared deviations: fainter weights are denormal numbers, which CPUs are slow at
 
 
 class GaussianReadout(nn.Module):
@@ -52,6 +53,10 @@ class GaussianReadout(nn.Module):
         cos, sin = self.theta.cos()[:, None, None], self.theta.sin()[:, None, None]
         along, across = self.std.clamp(min=MIN_STD).mT[:, :, None, None]
         distance = ((cos * x + sin * y) / along) ** 2 + ((cos * y - sin * x) / across) ** 2
+        nearest = (
+            distance.detach().flatten(1).amin(1)[:, None, None]
+        )  # a mask may lie between pixels
+        distance = (distance - nearest).clamp(max=FAR)
         return torch.softmax(-distance.flatten(1) / 2, dim=1).view_as(distance)
 
     def forward(self, features: Tensor) -> Tensor:
