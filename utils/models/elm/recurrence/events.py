@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.models.elm.recurrence.numba_filters import find_events
+from utils.models.elm.recurrence.numba_filters import find_events, well_formed
 from utils.models.elm.recurrence.threads import over_threads
 
 BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes
@@ -60,17 +60,17 @@ class Events(NamedTuple):
         if idx.device.type != "cpu" or not ptr.numel():
             return
         idx, ptr = idx.numpy(), ptr.numpy()
-        falls = (ptr[:, 1:] < ptr[:, :-1]).any()
-        if falls or ptr[:, 0].min() < 0 or ptr[:, -1].max() > len(idx):
-            raise ValueError(
-                f"ptr must rise along time and stay between 0 and the {len(idx)} events of idx, "
-                f"found {ptr.min()} to {ptr.max()}"
-            )
+        if well_formed(idx, ptr, num_input):
+            return
         if len(idx) and not 0 <= idx.min() <= idx.max() < num_input:
             raise ValueError(
                 f"idx must lie between 0 and num_input - 1 = {num_input - 1}, found "
                 f"{idx.min()} to {idx.max()}"
             )
+        raise ValueError(
+            f"ptr must rise along time and stay between 0 and the {len(idx)} events of idx, "
+            f"found {ptr.min()} to {ptr.max()}"
+        )
 
 
 def events_from_dense(X: Tensor, densest: float = 1.0) -> Events | None:

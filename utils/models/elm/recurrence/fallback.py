@@ -15,7 +15,8 @@ def transformed(*tensors: Tensor) -> str | None:
         return "cannot be transformed by torch.func"
     if torch.jit.is_tracing():
         return "cannot be traced"
-    if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
+    is_dual = forward_ad._current_level >= 0  # else no tensor has a tangent
+    if is_dual and any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
         return "has no forward-mode derivative"
     return None
 

@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 from utils.models.elm.recurrence import numba_filters, numba_memory, reference
 from utils.models.elm.recurrence.events import Events
 from utils.models.elm.recurrence.fallback import differentiable_gradients
+from utils.models.elm.recurrence.numba_registers import LANES
 from utils.models.elm.recurrence.reference import TANH_SCALE, TANH_SLOPE, Layers
 from utils.models.elm.recurrence.threads import over_threads
 
@@ -113,7 +114,8 @@ class _FilterEvents(Function):
         events = _typed(events, weights)
         batch, n_frames = events.ptr.shape[0], events.ptr.shape[1] - 1
         filtered = weights.new_empty(batch, n_frames, weights.shape[1])
-        arrays = _arrays(*events, weights, kappa, initial, filtered)
+        behind = 0, _whole_registers(len(kappa), LANES) - len(kappa)
+        arrays = _arrays(*events, pad(weights, behind), pad(kappa, behind), initial, filtered)
         try:
             over_threads(numba_filters.events_forward, batch, *arrays)
         except IndexError:
@@ -218,9 +220,10 @@ def _event_gradients(
     # as many events in a table as it has inputs
     n_samples = max(SAMPLES, batch * n_inputs // max(len(events.idx), 1))
     n_tables = -(-batch // n_samples)
-    room = _whole_registers(n_channels)
+    room = _whole_registers(n_channels, LANES)
     grad_weights = weights.new_zeros(n_tables, n_inputs, room)
-    grad_kappa, grad_initial = _zeros_like(initial), _empty_like(initial)
+    learns = kappa.requires_grad
+    grad_kappa, grad_initial = weights.new_zeros(batch, n_channels * learns), _empty_like(initial)
     over_threads(
         numba_filters.events_backward,
         n_tables,
@@ -228,7 +231,10 @@ def _event_gradients(
         n_samples,
         *_arrays(grad_weights, grad_kappa, grad_initial),
     )
-    return grad_weights.sum(0)[:, :n_channels], grad_kappa.sum(0), grad_initial
+    total, *others = grad_weights
+    for table in others:  # in less than half the time of a sum
+        total += table
+    return total[:, :n_channels], grad_kappa.sum(0) if learns else None, grad_initial
 
 
 def _typed(events: Events, weights: Tensor) -> Events:
@@ -283,7 +289,8 @@ def _memory_gradients(
     n_groups = -(-len(inputs) // n_samples)
     grad_inputs, grad_initial = _empty_like(inputs), _empty_like(initial)
     of_weights = inputs.new_zeros(n_groups, *weights.shape)
-    of_keep, of_gain = inputs.new_zeros(2, n_groups, n_memory)
+    learns = keep.requires_grad or gain.requires_grad
+    of_keep, of_gain = inputs.new_zeros(2, n_groups, n_memory * learns)
     over_threads(
         numba_memory.memory_backward,
         n_groups,
@@ -305,8 +312,8 @@ def _memory_gradients(
     return [
         grad_inputs,
         grad_recurrent,
-        of_keep.sum(0),
-        TANH_SCALE * of_gain.sum(0),
+        of_keep.sum(0) if learns else None,
+        TANH_SCALE * of_gain.sum(0) if learns else None,
         grad_initial,
         *of_layers,
     ]
@@ -315,7 +322,7 @@ def _memory_gradients(
 def _padded(matrices: Sequence[Tensor]) -> np.ndarray:
     """(matrix, row, column) with zeros around, of whole registers, and room for a bias."""
     arrays = [matrix.detach().numpy() for matrix in matrices]
-    room = max(_whole_registers(n + 1) for array in arrays for n in array.shape)
+    room = max(_whole_registers(n + 1, LANES) for array in arrays for n in array.shape)
     padded = np.zeros((len(arrays), room, room), arrays[0].dtype)
     for target, array in zip(padded, arrays):
         target[: array.shape[0], : array.shape[1]] = array
@@ -328,8 +335,8 @@ def _padded_widths(matrices: Sequence[Tensor]) -> np.ndarray:
     return np.array([_whole_registers(width) for width in widths])
 
 
-def _whole_registers(n: int) -> int:
-    return -(-n // numba_memory.REGISTER) * numba_memory.REGISTER
+def _whole_registers(n: int, size: int = numba_memory.REGISTER) -> int:
+    return -(-n // size) * size
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:

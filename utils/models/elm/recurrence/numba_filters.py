@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from utils.models.elm.recurrence.numba_registers import add_multiple
 from utils.models.elm.recurrence.threads import kernel
 
 BLOCK = 8  # entries that are looked at together in the search for events
@@ -77,27 +78,42 @@ def filter_backward(
 
 
 @kernel
+def well_formed(idx, ptr, n_inputs):
+    """Whether ``ptr`` rises along time within the events ``idx``, of inputs below ``n_inputs``."""
+    fits = True
+    for e in range(len(idx)):
+        fits &= (idx[e] >= 0) & (idx[e] < n_inputs)
+    for b in range(len(ptr)):
+        fits &= (ptr[b, 0] >= 0) & (ptr[b, -1] <= len(idx))
+        for t in range(ptr.shape[1] - 1):
+            fits &= ptr[b, t] <= ptr[b, t + 1]
+    return fits
+
+
+@kernel
 def events_forward(first, last, idx, ptr, val, weights, kappa, initial, filtered):
     """As :func:`filter_forward`, the drive being the weights (input, channel) of all events.
 
-    Raises IndexError before it reads beyond an array.
+    Weights and ``kappa`` have channels that are 0 behind the last, up to whole LANES. Raises
+    IndexError before it reads beyond an array.
     """
-    n_channels = len(kappa)
+    n_channels, room = filtered.shape[2], len(kappa)
     for b in range(first, last):
-        state = initial[b].copy()
+        state = np.zeros((1, room), kappa.dtype)
+        for c in range(n_channels):
+            state[0, c] = initial[b, c]
         for t in range(filtered.shape[1]):
             if ptr[b, t] < 0 or ptr[b, t + 1] > len(idx):
                 raise IndexError("ptr")
-            for c in range(n_channels):
-                state[c] = settled(kappa[c] * state[c])
+            for c in range(room):
+                state[0, c] = settled(kappa[c] * state[0, c])
             for e in range(ptr[b, t], ptr[b, t + 1]):
                 i = idx[e]
                 if i < 0 or i >= len(weights):
                     raise IndexError("idx")
-                for c in range(n_channels):
-                    state[c] += val[e] * weights[i, c]
+                add_multiple(state, 0, val[e], weights, i)
             for c in range(n_channels):
-                filtered[b, t, c] = state[c]
+                filtered[b, t, c] = state[0, c]
 
 
 @kernel
@@ -120,25 +136,24 @@ def events_backward(
 
     ``n_samples`` neighbouring samples, the same for any number of threads, add theirs up in one
     table of ``grad_weights`` (table, input, channel), of which ``first .. last`` are filled. These
-    and ``kappa`` have the room of whole registers; the rest is as of :func:`filter_backward`.
+    and ``kappa`` have the room of whole LANES; the rest is as of :func:`filter_backward`, but that
+    ``grad_kappa`` may have no channels, where it is not wanted.
     """
     n_channels, room = grad.shape[2], len(kappa)
     for place in range(first, last):
         table = grad_weights[place]
         for b in range(place * n_samples, min((place + 1) * n_samples, len(grad))):
-            carry = np.zeros_like(kappa)
+            carry = np.zeros((1, room), kappa.dtype)
             for t in range(grad.shape[1] - 1, -1, -1):
                 for c in range(n_channels):
-                    carry[c] = settled(kappa[c] * carry[c] + grad[b, t, c])
+                    carry[0, c] = settled(kappa[c] * carry[0, c] + grad[b, t, c])
                 for e in range(ptr[b, t], ptr[b, t + 1]):
-                    i = idx[e]
-                    for c in range(room):
-                        table[i, c] += val[e] * carry[c]
+                    add_multiple(table, idx[e], val[e], carry, 0)
                 before = filtered[b, t - 1] if t else initial[b]
-                for c in range(n_channels):
-                    grad_kappa[b, c] += carry[c] * before[c]
+                for c in range(grad_kappa.shape[1]):
+                    grad_kappa[b, c] += carry[0, c] * before[c]
             for c in range(n_channels):
-                grad_initial[b, c] = kappa[c] * carry[c]
+                grad_initial[b, c] = kappa[c] * carry[0, c]
 
 
 @kernel

@@ -14,9 +14,11 @@ from utils.models.elm.recurrence.numba_registers import (
     LANES,
     NARROWEST,
     ROWS,
+    WIDE,
     WIDEST,
     add_narrowest,
     add_vector,
+    add_wide,
     add_widest,
 )
 from utils.models.elm.recurrence.reference import TANH_SLOPE
@@ -103,8 +105,8 @@ def memory_backward(
 
     ``weights[l]`` (out, in) are those of the forward pass transposed; ``gain`` is multiplied by the
     slope of tanh at 0. Each group has sums of its own: ``grad_weights`` (group, layer, out, in),
-    with the gradient of the bias in the column behind the last, ``grad_keep`` and ``grad_gain``
-    (group, memory). These are added up over FRAMES at a time.
+    with the gradient of the bias in the column behind the last, added up over FRAMES at a time;
+    ``grad_keep`` and ``grad_gain`` (group, memory), or without units where they are not wanted.
     """
     n_products, n_memory, room = len(widths) - 1, len(keep), weights.shape[2]
     n_frames, n_hidden = grad.shape[1], hidden.shape[3]
@@ -134,9 +136,9 @@ def memory_backward(
                 _load(initial, start, n, 0, before)
             _load(tanh, start, n, t, units)
             for s in range(n):
-                for j in range(n_memory):
+                for j in range(grad_keep.shape[1]):
                     grad_keep[group, j] += carry[s, j] * before[s, j]
-                for j in range(n_memory):
+                for j in range(grad_gain.shape[1]):
                     grad_gain[group, j] += carry[s, j] * units[s, j]
             signal = signals[n_products - 1, now]
             for s in range(n):
@@ -202,19 +204,18 @@ def _repeat(rows, row, block):
 
 @kernel
 def _add_product(vectors, weights, n_in, n_out, total):
-    """Add ``vectors @ weights``."""
-    j = 0
-    while j < n_out:
+    """Add ``vectors @ weights``, which are 0 in the columns from ``n_out`` on to whole LANES."""
+    for j in range(0, n_out, WIDEST):
         left = n_out - j
-        width = WIDEST if left >= WIDEST else LANES if left >= LANES else NARROWEST
         for s in range(0, len(vectors), ROWS):
-            if width == WIDEST:
+            if left > WIDE:
                 add_widest(total, vectors, weights, s, j, n_in)
-            elif width == LANES:
+            elif left > LANES:
+                add_wide(total, vectors, weights, s, j, n_in)
+            elif left > NARROWEST:
                 add_vector(total, vectors, weights, s, j, n_in)
             else:
                 add_narrowest(total, vectors, weights, s, j, n_in)
-        j += width
 
 
 @kernel

@@ -17,7 +17,10 @@ from numba.extending import intrinsic
 
 ROWS = 4  # of a product at a time
 LANES = 16 if binding.get_host_cpu_features().get("avx512f") else 8  # numbers in a vector
-WIDEST = 3 * LANES  # columns at a time: twelve sums, as many as all processors have room for
+WIDE, WIDEST = (
+    2 * LANES,
+    3 * LANES,
+)  # columns at a time: twelve sums, as many as all processors have room for
 NARROWEST = 8
 
 
@@ -69,6 +72,34 @@ def _adder(width: int) -> Callable:
     return add
 
 
+@intrinsic
+def add_multiple(typing: Any, total: Any, i: Any, factor: Any, vectors: Any, k: Any) -> Any:
+    """``total[i] += factor * vectors[k]`` for rows of whole LANES; no place is checked."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        total, i, factor, vectors, k = arguments
+        kind = context.get_value_type(signature.args[0].dtype)
+        vector, size = ir.VectorType(kind, LANES), kind.get_abi_size(context.target_data)
+        total = context.make_array(signature.args[0])(context, builder, total)
+        vectors = context.make_array(signature.args[3])(context, builder, vectors)
+        starts = _start(builder, total, i), _start(builder, vectors, k)
+        repeated = _repeat(builder, factor, vector)
+        n, step = builder.extract_value(total.shape, 1), ir.Constant(starts[0].type, LANES)
+        with cgutils.for_range_slice(builder, step.type(0), n, step, step.type) as (column, _):
+            target, source = (
+                builder.bitcast(
+                    builder.gep(matrix.data, [builder.add(start, column)]), vector.as_pointer()
+                )
+                for matrix, start in zip((total, vectors), starts)
+            )
+            product = builder.fmul(repeated, builder.load(source, align=size), flags=["contract"])
+            added = builder.fadd(builder.load(target, align=size), product, flags=["contract"])
+            builder.store(added, target, align=size)
+        return context.get_dummy_value()
+
+    return types.void(total, types.intp, total.dtype, vectors, types.intp), generate
+
+
 def _start(builder: Any, matrix: Any, row: Any) -> Any:
     """Of a row, in numbers."""
     return builder.mul(row, builder.extract_value(matrix.shape, 1))
@@ -88,4 +119,4 @@ def _repeat(builder: Any, number: Any, vector: ir.VectorType) -> Any:
     return builder.shuffle_vector(first, empty, ir.VectorType(index, vector.count)(None))
 
 
-add_widest, add_vector, add_narrowest = map(_adder, (WIDEST, LANES, NARROWEST))
+add_widest, add_wide, add_vector, add_narrowest = map(_adder, (WIDEST, WIDE, LANES, NARROWEST))
