@@ -76,8 +76,13 @@ class _Memory(Function):
     def forward(ctx: Any, activation: str, *parts: Tensor) -> Tensor:
         inputs, recurrent, keep, gain, initial, *layers = parts
         gain, activate = TANH_SCALE * gain, ACTIVATIONS[activation]
-        first, *weights = (matrix.mT.contiguous() for matrix in (recurrent, *layers[::2]))
         frames = inputs.transpose(0, 1).contiguous()
+        first, *weights = (matrix.mT.contiguous() for matrix in (recurrent, *layers[::2]))
+        biases = list(layers[1::2])
+        if weights:  # one operation less in each frame
+            weights[-1], biases[-1] = TANH_SLOPE * weights[-1], TANH_SLOPE * biases[-1]
+        else:
+            first, frames = TANH_SLOPE * first, TANH_SLOPE * frames
         n_frames, batch, _ = frames.shape
         memory = initial.new_empty(n_frames + 1, batch, len(keep))
         memory[0] = initial
@@ -85,10 +90,10 @@ class _Memory(Function):
         sums = [frames.new_empty(n_frames, batch, len(w)) for w in (recurrent, *layers[::2])]
         for frame, before, now, *totals in zip(frames, memory, memory[1:], *sums):
             torch.addmm(frame, before, first, out=totals[0])
-            for units, total, weight, bias in zip(totals, totals[1:], weights, layers[1::2]):
+            for units, total, weight, bias in zip(totals, totals[1:], weights, biases):
                 torch.addmm(bias, activate(units), weight, out=total)
-            tanh = totals[-1].mul_(TANH_SLOPE).tanh_()
-            torch.addcmul(keep * before, gain, tanh, out=now)
+            tanh = totals[-1].tanh_()
+            torch.mul(keep, before, out=now).addcmul_(gain, tanh)
         ctx.activation = activation
         ctx.save_for_backward(*parts, memory, *sums)
         return memory[1:].transpose(0, 1)
