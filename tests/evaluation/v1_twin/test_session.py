@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from utils.datasets.v1 import V1DataModule, as_recording
+from utils.datasets.v1 import V1DataModule, as_recording, describe_recordings, prepare_dataset
 from utils.datasets.v1.mesoscope import describe_session, mesoscope_recording
 from utils.datasets.v1.screen import DEFAULT_SCREEN, shown_frames
 from utils.evaluation.v1_twin.session import (
@@ -19,12 +19,14 @@ from utils.evaluation.v1_twin.session import (
     probed_contrasts,
     probed_fields,
     readout_edges,
+    session_scores,
     session_truth,
 )
 from utils.load_meso_session import MesoscopeSession
 from utils.models.v1_twin import build_model
 from utils.sessions.lookup import local_one
 from utils.simulation import load_truth
+from utils.splits import TEST, TRAIN
 
 INTERVAL = 0.2
 CENTRES = np.array([[-32.0, 12.0], [20.0, -20.0], [0.0, 40.0]])
@@ -138,6 +140,27 @@ def test_readouts_look_where_clear_fields_are():
     masks = model.readouts["a"].masks()[0].detach().numpy()
     row, column = np.unravel_index(masks.argmax(), masks.shape)
     assert (8 * column - 56, 56 - 8 * row) == pytest.approx(CENTRES[0], abs=4)
+
+
+def test_scores_by_hand():
+    rng = np.random.default_rng(0)
+    recording = noise_recording(n=400)
+    config = describe_recordings([recording], n_lags=2)[0]
+    data = prepare_dataset(config, recording)
+    responses, test = data.responses, data.counted(TEST)
+    mean = responses[data.counted(TRAIN).all(axis=1)].mean(axis=0)
+    rates = {
+        "mean": mean + 0 * responses,
+        "perfect": responses,
+        "unknown": rng.random((1, 3)) + mean,
+    }
+    rates["unknown"] = np.where(test, rates["unknown"], np.nan)
+    scores = session_scores(data, rates, "gaussian").loc["noise"]
+    np.testing.assert_allclose(scores["mean"], 0, atol=1e-6)
+    np.testing.assert_allclose(scores["perfect"], 1, atol=1e-6)
+    held = responses[test.all(axis=1)]
+    errors = ((held - rates["unknown"][test.all(axis=1)]) ** 2).sum(0), ((held - mean) ** 2).sum(0)
+    np.testing.assert_allclose(scores["unknown"], 1 - errors[0] / errors[1], rtol=1e-4)
 
 
 def test_linear_readouts_have_no_place_to_look_at():

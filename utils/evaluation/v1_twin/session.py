@@ -15,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from utils.datasets.v1.dataset import V1Dataset
 from utils.datasets.v1.recording import V1Recording
 from utils.datasets.v1.screen import (
     NOISE_SQUARE,
@@ -27,10 +28,12 @@ from utils.datasets.v1.screen import (
 from utils.datasets.v1.transforms import GREY
 from utils.evaluation.v1_twin.predict import Predict, rates_of
 from utils.metrics.reverse_correlation import pixel_degrees
-from utils.metrics.spikes import valid_bins
+from utils.metrics.spikes import mean_rates, valid_bins
+from utils.models.v1_twin.losses import LossName, deviance_explained, loss_sums
 from utils.models.v1_twin.readout import GaussianReadout
 from utils.models.v1_twin.twin import V1Twin
 from utils.simulation.truth import Truth
+from utils.splits import TEST, TRAIN
 
 Floats = NDArray[np.floating]
 
@@ -72,6 +75,41 @@ def noise_fields(
     n_bins = np.maximum(counted[bins].sum(axis=0), 1)[:, None]
     z = _standardised(root, counted[bins]).T @ seen / np.sqrt(n_bins)  # (cell, pixel)
     return _peaks(z.reshape(-1, *recording.stim.shape[1:]), px_per_deg)
+
+
+def session_scores(
+    dataset: V1Dataset, rates: Mapping[str, ArrayLike], loss: LossName = "tweedie"
+) -> pd.DataFrame:
+    """Share of the deviance from the mean response that is explained on test trials.
+
+    Parameters
+    ----------
+    rates : model -> (time, cell), known in all test bins that count.
+    loss : whose deviance it is, that of the training.
+
+    Returns
+    -------
+    Indexed by type of stimulus and cell, a column for each model; 0 is as good as the mean of the
+    training, NaN a cell without a response.
+    """
+    train, test = dataset.counted(TRAIN), dataset.counted(TEST)
+    mean = torch.from_numpy(mean_rates(dataset.responses, train)).float()
+    tables = {}
+    for index, name in enumerate(dataset.recording.metadata["stim_types"]):
+        counted = test & (dataset.recording.stim_type == index)[:, None]
+        if not counted.any():
+            continue
+        arrays = {
+            model: (np.where(counted, values, 1), dataset.responses, counted)
+            for model, values in rates.items()
+        }
+        tables[name] = pd.DataFrame(
+            {
+                model: deviance_explained(loss_sums(loss, *map(_batch, parts), mean)).numpy()
+                for model, parts in arrays.items()
+            }
+        ).rename_axis("cell")
+    return pd.concat(tables, names=["type"])
 
 
 def look_at(model: V1Twin, name: str, fields: pd.DataFrame, screen: Screen) -> None:
@@ -237,6 +275,10 @@ def contrast_recovery(truth: pd.DataFrame, estimate: pd.DataFrame) -> pd.Series:
     size = np.sqrt((true**2).sum(axis=1) * (found**2).sum(axis=1))
     r = (true * found).sum(axis=1) / np.where(size > 1e-12, size, np.nan)
     return pd.Series(r, estimate.index, name="r")
+
+
+def _batch(values: NDArray) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(values, np.float32))[None]
 
 
 def _rates(

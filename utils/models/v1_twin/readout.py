@@ -16,7 +16,7 @@ from utils.models.v1_twin.config import (
 )
 
 MIN_STD = 1e-3  # pixels
-FAR = 120.0  # squared deviations: fainter weights are denormal numbers, which CPUs are slow at
+FAR = 80.0  # squared deviations: fainter weights are denormal numbers, which CPUs are slow at
 
 
 class GaussianReadout(nn.Module):
