@@ -56,8 +56,8 @@ def mesoscope_recording(
     Returns
     -------
     Of types ``grey``, ``task`` and ``noise``. ``cell_ids`` are rows of ``session.neurons``; further
-    metadata are ``areas``, one for each cell, ``response``, ``movements`` (columns of behaviour) and
-    ``missing``, a list of what the session lacks or what was left out.
+    metadata are ``areas``, one for each cell, ``response``, ``movements`` (columns of behaviour)
+    and ``missing``, a list of what the session lacks or what was left out.
 
     Raises
     ------
