@@ -124,22 +124,21 @@ def _memory_gradients(
     """Of ``parts``, for ``grad`` (batch, time, memory)."""
     _, recurrent, keep, gain, initial, *layers = parts
     *hidden, tanh = sums
-    adjoints = grad.transpose(0, 1).clone(memory_format=torch.contiguous_format)
+    # one frame more at the start: the gradient at what the memory began with
+    adjoints = torch.cat([torch.zeros_like(initial)[None], grad.transpose(0, 1)])
     # the slope of each activation, which becomes the gradient at what goes into it
     signals = [SLOPES[activation](units) for units in hidden]
     signals.append(TANH_SCALE * TANH_SLOPE * gain * (1 - tanh.square()))
-    carry = torch.zeros_like(initial)
-    for adjoint, *slopes in reversed(list(zip(adjoints, *signals))):
-        adjoint += carry  # through all later frames
+    for before, adjoint, *slopes in reversed(list(zip(adjoints, adjoints[1:], *signals))):
         slopes[-1] *= adjoint
         for weight, signal, slope in zip(layers[-2::-2], slopes[::-1], slopes[-2::-1]):
             slope *= signal @ weight
-        carry = torch.addmm(keep * adjoint, slopes[0], recurrent)
+        before.addcmul_(keep, adjoint).addmm_(slopes[0], recurrent)
     learns = keep.requires_grad or gain.requires_grad
     of_weights = weight_gradients(
-        activation, memory[:-1], tanh, hidden, adjoints if learns else None, signals
+        activation, memory[:-1], tanh, hidden, adjoints[1:] if learns else None, signals
     )
-    return [signals[0].transpose(0, 1), *of_weights[:3], carry, *of_weights[3:]]
+    return [signals[0].transpose(0, 1), *of_weights[:3], adjoints[0], *of_weights[3:]]
 
 
 def _slope_of_silu(sums: Tensor) -> Tensor:
