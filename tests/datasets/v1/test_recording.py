@@ -27,6 +27,17 @@ def test_a_file_gives_back_what_was_written(make_recording, tmp_path, suffix):
     assert list(tmp_path.iterdir()) == [tmp_path / f"a{suffix}"]
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".npz"])
+def test_metadata_of_thousands_of_cells_fit_in_a_file(tmp_path, suffix):
+    cells = 20_000
+    given = {"robs": np.zeros((50, cells), np.uint8), "trial_inds": np.zeros(50, int)}
+    about = {"name": "large", "rate_hz": 5.0, "px_per_deg": 1.0}
+    about |= {"cell_ids": list(range(cells)), "areas": ["VISp"] * cells}
+    read = read_recording(write_recording(tmp_path / f"a{suffix}", given, about))
+    assert read.metadata["cell_ids"] == about["cell_ids"]
+    assert read.metadata["areas"] == about["areas"]
+
+
 def test_frames_are_mapped_and_found_again_by_other_processes(make_recording, tmp_path):
     read = read_recording(write_recording(tmp_path / "a.h5", *split(make_recording())))
     assert isinstance(read.stim, np.memmap)

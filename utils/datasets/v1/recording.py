@@ -251,7 +251,7 @@ def _array(path: Path, item: h5py.Dataset) -> NDArray:
 
 
 def _write_hdf5(path: Path, arrays: Mapping[str, NDArray], metadata: Mapping[str, Any]) -> None:
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", libver="v110") as file:  # older attributes hold 64 KB at most
         for name, array in arrays.items():
             file.create_dataset(name, data=array)  # in one piece, so that it can be mapped
         file.attrs.update(metadata)
