@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,\
 BIN := .venv/bin
 STAMP := .venv/installed
 NOTEBOOKS := 1_ANALYSIS 2_PREPROCESSING 3_MODELLING TUTORIALS
-NBVAL := --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
+NBVAL := -p tests.nbval_patience --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
 SESSION ?= sample
 FILE ?= DATA/ett/ETTh1.csv
 
