@@ -39,7 +39,7 @@
 #
 # `data` is the name or the file of your own data sets (see `3_MODELLING/experiments/v1_twin/data/`
 # and the tutorial 0_5); without it recordings of free viewing, noise, gratings and repeated movies
-# are simulated. The README has the scores of a longer training on an hour of recording.
+# are simulated: three sessions of 20 minutes with `v1_twin/training/small` are its full size.
 
 # %% tags=["parameters"]
 data = ""

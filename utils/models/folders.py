@@ -20,7 +20,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from utils.environment import installed_versions
 
@@ -107,6 +107,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in load_file(path).items()}
     except SafetensorError as error:
         raise ModelFolderError(f"{path}: cut or not a safetensors file ({error})") from error
+
+
+def restore(model: nn.Module, tensors: Mapping[str, Tensor], weights: Path, settings: Path) -> None:
+    """Give a model its weights, in the precision that was saved.
+
+    Raises
+    ------
+    ModelFolderError
+        The file ``weights`` holds others than the model of the file ``settings`` has.
+    """
+    try:
+        model.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise ModelFolderError(f"{weights} does not fit {settings.name}: {error}") from error
 
 
 def _is_replaceable(folder: Path) -> bool:

@@ -14,6 +14,7 @@ from utils.signals.fluorescence import (
     noise_level,
     noise_std,
 )
+from utils.signals.raised_cosines import raised_cosines
 from utils.signals.saccades import Saccades, detect_saccades
 from utils.signals.statistics import column_quantiles
 
@@ -32,5 +33,6 @@ __all__ = [
     "maximin_baseline",
     "noise_level",
     "noise_std",
+    "raised_cosines",
     "running_percentile_baseline",
 ]

@@ -19,7 +19,7 @@ from utils.models.v1_twin.frontend import (
     biphasic,
     build_frontend,
     gaussian_derivatives,
-    raised_cosines,
+    temporal_bumps,
 )
 
 CONFIGS = {
@@ -111,7 +111,7 @@ def test_biphasic_filters_have_a_fast_lobe_then_a_slow_one_of_the_other_sign():
 
 @pytest.mark.parametrize(("lags", "bumps"), [(16, 6), (16, 1), (33, 10), (1, 1)])
 def test_raised_cosines_tile_the_lags_in_order(lags, bumps):
-    basis = raised_cosines(lags, bumps)
+    basis = temporal_bumps(lags, bumps)
     torch.testing.assert_close(basis.sum(1), torch.ones(bumps, dtype=torch.float64))
     assert (basis >= 0).all()
     assert (basis.sum(0) > 0).all()
@@ -123,7 +123,7 @@ def test_basis_filters_are_fixed():
     frontend = build_frontend(CONFIGS["temporal_basis"], 1)
     assert not list(frontend.parameters())
     response = frontend(impulse(11, at=5))[0, :, :, 0, 0]
-    torch.testing.assert_close(response, raised_cosines(6, 3).float())
+    torch.testing.assert_close(response, temporal_bumps(6, 3).float())
 
 
 def adapted(intensity: np.ndarray, **settings: float) -> np.ndarray:

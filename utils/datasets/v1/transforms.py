@@ -8,6 +8,7 @@ of training trials and kept as plain numbers, for recordings to come.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,6 +19,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from scipy import fft
 
 from utils.config import Config
+from utils.signals import raised_cosines
 
 Run = NDArray[np.floating]  # (time, column) of behaviour, (time, [channel,] row, column) of frames
 Statistics = dict[str, float]  # what a transform learnt from training trials
@@ -50,9 +52,9 @@ class Transform(Config):
         """What has to be known of training runs."""
         return {}
 
+    @abstractmethod
     def apply(self, run: Run, statistics: Statistics) -> Run:
         """The transformed run, as long as it was."""
-        raise NotImplementedError
 
 
 class PixelNorm(Transform):
@@ -144,11 +146,7 @@ class RaisedCosines(Transform):
     @property
     def basis(self) -> NDArray[np.float32]:
         """(n, length) bumps with a height of 1, evenly spaced in log(lag + offset)."""
-        warped = np.log(np.arange(self.length) + self.offset)
-        centres, step = np.linspace(warped[0], warped[-1], self.n, retstep=True)
-        step = step if self.n > 1 else warped[-1] - warped[0]
-        phase = (warped - centres[:, None]) * np.pi / (2 * step)
-        return (0.5 + 0.5 * np.cos(phase.clip(-np.pi, np.pi))).astype(np.float32)
+        return raised_cosines(self.length, self.n, self.offset).astype(np.float32)
 
     def apply(self, run: Run, statistics: Statistics) -> Run:
         return _filter(run, self.basis).reshape(len(run), -1)

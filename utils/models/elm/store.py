@@ -14,6 +14,7 @@ from utils.models.folders import (
     new_folder,
     read_config,
     read_tensors,
+    restore,
     write_model,
 )
 
@@ -57,10 +58,7 @@ def load_elm(folder: str | Path) -> ELMv1 | ELMv2 | ELMNetwork:
         model = KINDS[config["name"]](**config.get("arguments", {}))
     except (TypeError, ValueError) as error:
         raise ModelFolderError(f"{folder / CONFIG}: {error}") from error
-    try:
-        model.load_state_dict(tensors, assign=True)  # in the precision that was saved
-    except RuntimeError as error:
-        raise ModelFolderError(f"{folder / WEIGHTS} does not fit {CONFIG}: {error}") from error
+    restore(model, tensors, folder / WEIGHTS, folder / CONFIG)
     return model.eval()
 
 

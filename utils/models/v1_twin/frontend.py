@@ -16,6 +16,7 @@ from utils.models.v1_twin.config import (
     TemporalBasisConfig,
 )
 from utils.models.v1_twin.convolution import CausalConv, convolve, per_frame, repeat_first
+from utils.signals import raised_cosines
 
 FRAME_S = 1 / 120  # of the recordings that the initial filters are meant for
 TAU_FAST_S, TAU_SLOW_S, SLOW_SHARE = 0.008, 0.022, 0.9  # of the biphasic initial filter
@@ -58,7 +59,7 @@ class TemporalBasis(nn.Module):
     def __init__(self, config: TemporalBasisConfig, in_channels: int) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, in_channels * config.channels
-        basis = raised_cosines(config.kernel, config.channels)
+        basis = temporal_bumps(config.kernel, config.channels)
         self.register_buffer("weight", _as_kernels(basis, in_channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -131,13 +132,9 @@ def gamma_filter(n: int, order: int, tau: float) -> Tensor:
     return lags**order * torch.exp(-lags / tau) / scale
 
 
-def raised_cosines(n: int, bumps: int) -> Tensor:
-    """(bump, lag) bumps over lags 0 to n - 1, each with a sum of 1, float64."""
-    warped = torch.arange(1, n + 1, dtype=torch.float64).log()
-    centres = torch.linspace(0, float(warped[-1]), bumps, dtype=torch.float64)
-    spacing = float(warped[-1]) / max(bumps - 1, 1) or 1.0
-    phase = (warped - centres[:, None]) * math.pi / (2 * spacing)
-    cosines = (1 + phase.clamp(-math.pi, math.pi).cos()) / 2
+def temporal_bumps(n: int, bumps: int) -> Tensor:
+    """(bump, lag) raised cosines over lags 0 to n - 1, each with a sum of 1, float64."""
+    cosines = torch.from_numpy(raised_cosines(n, bumps))
     return cosines / cosines.sum(1, keepdim=True)
 
 

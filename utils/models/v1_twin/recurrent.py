@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,7 +23,7 @@ class NoRecurrent(nn.Module):
         return x
 
 
-class Recurrence(nn.Module):
+class Recurrence(nn.Module, ABC):
     """What GRU and LSTM share: orthogonal weights, one convolution for the inputs of all frames.
 
     ``weight`` is (gate * channel, input + channel, row, column): the filters of each gate for
@@ -54,9 +56,9 @@ class Recurrence(nn.Module):
         drive = drive.unflatten(0, frames.shape[:2])  # (batch, frame, gate * channel, row, column)
         return torch.stack(self._run(drive, of_state), dim=1).transpose(1, 2)
 
+    @abstractmethod
     def _run(self, drive: Tensor, weight: Tensor) -> list[Tensor]:
         """States of all frames."""
-        raise NotImplementedError
 
 
 class ConvGRU(Recurrence):

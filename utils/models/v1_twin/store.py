@@ -18,6 +18,7 @@ from utils.models.folders import (
     new_folder,
     read_config,
     read_tensors,
+    restore,
     write_model,
 )
 from utils.models.v1_twin.build import build_model
@@ -60,10 +61,7 @@ def load_model(source: str | Path) -> V1Twin:
         content, tensors = read_config(source, FORMAT), read_tensors(source / WEIGHTS)
         settings, weights = source / CONFIG, source / WEIGHTS
     model = _built(content, settings)
-    try:
-        model.load_state_dict(tensors, assign=True)  # in the precision that was saved
-    except RuntimeError as error:
-        raise ModelFolderError(f"{weights} does not fit {settings.name}: {error}") from error
+    restore(model, tensors, weights, settings)
     return model.eval()
 
 

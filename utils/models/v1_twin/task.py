@@ -182,7 +182,7 @@ def parameter_groups(network: V1Twin, config: TwinTrainer) -> list[dict[str, Any
     own_rate = config.learning_rate
     rates = {True: config.core_learning_rate or own_rate, False: own_rate}
     decays = {True: config.weight_decay, False: 0.0}
-    in_core = {id(values) for values in network.core.parameters()}
+    in_core = {id(values) for values in network.core_parameters()}
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for values in network.parameters():
         if values.requires_grad:
