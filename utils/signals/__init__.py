@@ -6,6 +6,7 @@ from utils.signals.baselines import (
 )
 from utils.signals.causal import bin_mean, bin_starts, causal_smooth
 from utils.signals.deconvolution import deconvolve_ar1
+from utils.signals.derivatives import DerivativeMethod, derivative, savitzky_golay
 from utils.signals.fluorescence import (
     CAUSAL,
     baseline_floor,
@@ -20,6 +21,7 @@ from utils.signals.statistics import column_quantiles
 
 __all__ = [
     "CAUSAL",
+    "DerivativeMethod",
     "Saccades",
     "baseline_floor",
     "bin_mean",
@@ -29,10 +31,12 @@ __all__ = [
     "correct_neuropil",
     "deconvolve_ar1",
     "delta_f_over_f",
+    "derivative",
     "detect_saccades",
     "maximin_baseline",
     "noise_level",
     "noise_std",
     "raised_cosines",
     "running_percentile_baseline",
+    "savitzky_golay",
 ]
