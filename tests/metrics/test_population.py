@@ -24,6 +24,15 @@ def test_spectrum_equals_svd_of_centred_data_for_both_shapes(rng):
         np.testing.assert_allclose(population.pca_spectrum(activity), expected, atol=1e-12)
 
 
+def test_spectrum_about_zero_counts_mean_activity(rng):
+    activity = rng.normal(size=(50, 20)) + 5
+    singular = np.linalg.svd(activity, compute_uv=False)
+    expected = singular**2 / (singular**2).sum()
+    spectrum = population.pca_spectrum(activity, centred=False)
+    np.testing.assert_allclose(spectrum, expected, atol=1e-12)
+    assert spectrum[0] > 0.9 > population.pca_spectrum(activity)[0]
+
+
 def test_rank_of_noise_free_low_rank_data_despite_a_large_mean(rng):
     spectrum = population.pca_spectrum(low_rank(rng))
     assert population.effective_rank(spectrum, 1 - 1e-9) == 3

@@ -1,6 +1,12 @@
-"""Numbers from arrays: forecast errors, event and distribution scores, and their intervals."""
+"""Numbers from arrays: errors of forecasts, events, distributions, connectivity; intervals."""
 
 from utils.metrics.bootstrap import SkillInterval, block_bootstrap, block_bootstrap_fraction
+from utils.metrics.connectivity import (
+    cluster_accuracy,
+    connectivity_r2,
+    connectivity_scores,
+    spectral_radius,
+)
 from utils.metrics.events import (
     EventCounts,
     around_onsets,
@@ -10,6 +16,12 @@ from utils.metrics.events import (
     event_share,
 )
 from utils.metrics.forecasting import ForecastErrors, mae, mse, pearson, r2, skill
+from utils.metrics.network_dynamics import (
+    lyapunov_exponent,
+    rollout_r2,
+    state_fit,
+    steps_above,
+)
 from utils.metrics.neuronio import neuronio_metrics
 from utils.metrics.probabilistic import (
     LEVELS,
@@ -40,12 +52,16 @@ __all__ = [
     "block_bootstrap",
     "block_bootstrap_fraction",
     "ccnorm",
+    "cluster_accuracy",
     "conformal_quantiles",
+    "connectivity_r2",
+    "connectivity_scores",
     "crps_from_quantiles",
     "crps_gaussian",
     "crps_student_t",
     "event_f1",
     "event_share",
+    "lyapunov_exponent",
     "mae",
     "mean_rates",
     "mse",
@@ -55,6 +71,10 @@ __all__ = [
     "pearson",
     "r2",
     "reliability",
+    "rollout_r2",
     "saccade_triggered_average",
     "skill",
+    "spectral_radius",
+    "state_fit",
+    "steps_above",
 ]

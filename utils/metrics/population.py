@@ -60,15 +60,16 @@ def signal_to_noise(activity: np.ndarray, good: np.ndarray | None = None) -> np.
     return np.where(noise > 0, (high - median) / np.where(noise > 0, noise, 1), 0.0)
 
 
-def pca_spectrum(activity: np.ndarray) -> np.ndarray:
+def pca_spectrum(activity: np.ndarray, centred: bool = True) -> np.ndarray:
     """Fractions of the variance along the principal axes, largest first; sum 1.
 
-    The neurons are centred, not scaled: pass ``zscore(activity)`` to weigh them equally.
+    The neurons are centred, not scaled: pass ``zscore(activity)`` to weigh them equally. With
+    ``centred=False`` it is the variance about 0, where mean activity counts as well.
     """
     _require_two_frames(activity)
-    centred = (activity - activity.mean(axis=0)).astype(np.float64)
-    n_time, n_neurons = centred.shape
-    gram = centred.T @ centred if n_neurons <= n_time else centred @ centred.T
+    shifted = (activity - activity.mean(axis=0) if centred else activity).astype(np.float64)
+    n_time, n_neurons = shifted.shape
+    gram = shifted.T @ shifted if n_neurons <= n_time else shifted @ shifted.T
     variances = np.clip(np.linalg.eigvalsh(gram)[::-1], 0, None)
     total = variances.sum()
     return variances / total if total > 0 else np.zeros_like(variances)
