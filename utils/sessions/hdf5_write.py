@@ -7,11 +7,7 @@ and renamed: a killed process leaves either the old file or the new one, never h
 from __future__ import annotations
 
 import json
-import os
-import socket
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,12 +17,12 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from utils.paths import atomic_file
 from utils.sessions.hdf5 import SessionFile, content_hash
 
 PYRAMID_FACTOR = 4
 _BLOCK = PYRAMID_FACTOR**5  # rows written at once; a multiple of every level's step
 _COARSEST = 256  # rows below which no further level is made
-_STALE_AFTER = 24 * 3600  # seconds after which another machine's temporary file is litter
 
 
 class Rows(Protocol):
@@ -103,44 +99,6 @@ def save_activity_matrix(
         file.attrs.update({key: _storable(value) for key, value in metadata.items()})
         file.attrs["shape_description"] = "activity_matrix: (time_points, neurons)"
     return path
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary file in the folder of ``path`` that takes its name when all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(path)
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_stale(path: Path) -> None:
-    """Delete what killed processes left of earlier attempts to write ``path``."""
-    for litter in path.parent.glob(f".{path.name}.*.tmp"):
-        host, pid = litter.name.removesuffix(".tmp").rsplit(".", 2)[-2:]
-        with suppress(FileNotFoundError):  # another process may clean up at the same time
-            if host == socket.gethostname().rsplit(".", 1)[-1] and pid.isdigit():
-                stale = not _is_running(int(pid))
-            else:
-                stale = time.time() - litter.stat().st_mtime > _STALE_AFTER
-            if stale:
-                litter.unlink()
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _check_lengths(contents: SessionContents) -> None:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from utils.datasets.neuronio.simulations import SEGMENTS
 from utils.datasets.neuronio.store import SUFFIX, convert_neuronio
-from utils.paths import data_dir
-from utils.sessions.hdf5_write import atomic_file
+from utils.paths import atomic_file, data_dir
 from utils.simulation.dendritic_neuron import (
     BASAL,
     SEGMENTS_PER_BRANCH,

@@ -28,7 +28,7 @@ from utils.datasets.neuronio.simulations import (
     NeuronIOSimulations,
     gather_windows,
 )
-from utils.sessions.hdf5_write import atomic_file
+from utils.paths import atomic_file
 
 logger = logging.getLogger(__name__)
 

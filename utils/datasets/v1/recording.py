@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from utils.datasets.v1.checks import ARRAYS, check_cell_ids, complete_arrays, complete_metadata
-from utils.sessions.hdf5_write import atomic_file
+from utils.paths import atomic_file
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ import h5py
 from tqdm.auto import tqdm
 
 from utils.datasets.v1.recording import write_recording
-from utils.paths import data_dir
-from utils.sessions.hdf5_write import atomic_file
+from utils.paths import atomic_file, data_dir
 from utils.simulation.v1 import save_v1_truth, v1_sessions
 
 logger = logging.getLogger(__name__)
