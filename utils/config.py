@@ -145,7 +145,8 @@ def _fault(schema: type[BaseModel], item: Mapping[str, Any]) -> str:
         return f"'{key}': unknown {field} {tag!r}; known: {known}"
     says_nothing = item["type"] == "missing" or not item["loc"]  # there is no one value at fault
     found = "" if says_nothing else f" = {item['input']!r}"
-    return f"'{key}'{found}: {item['msg'].lower()}"
+    message = item["msg"][:1].lower() + item["msg"][1:]  # names keep their capitals
+    return f"'{key}'{found}: {message}"
 
 
 def _place(
