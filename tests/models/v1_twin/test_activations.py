@@ -39,6 +39,16 @@ def test_splitsquare_halves_a_square_into_its_two_signs():
     torch.testing.assert_close(positive > 0, images > 0)
 
 
+def test_the_gradient_of_splitsquare_is_that_of_its_steps():
+    images = torch.randn(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 6, 4, 5, dtype=torch.float64)
+    steps = torch.cat([images.relu(), (-images).relu()], dim=1).square()
+    expected = torch.autograd.grad((weights * steps).sum(), images)
+    found = torch.autograd.grad((weights * build_activation("splitsquare")(images)).sum(), images)
+    torch.testing.assert_close(found, expected)
+    assert torch.autograd.gradcheck(build_activation("splitsquare"), images)
+
+
 @pytest.mark.parametrize("kind", ["softplus", "relu", "exp", "identity"])
 def test_the_inverse_of_an_output_yields_the_rate(kind: str):
     output = Output(kind)

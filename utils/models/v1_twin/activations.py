@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn import functional
 
 from utils.models.v1_twin.config import Activation
@@ -22,12 +23,31 @@ class SplitReLU(nn.Module):
         return torch.cat([x.relu(), (-x).relu()], dim=-1).movedim(-1, -3)
 
 
-class SplitSquare(SplitReLU):
+class SplitSquare(nn.Module):
     """[relu(x)^2, relu(-x)^2]: half-squared, as simple cells are (Heeger 1992)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(.., channel, row, column) -> twice the channels, which are last in memory."""
-        return super().forward(x).square()
+        return _HalfSquares.apply(x.movedim(-3, -1)).movedim(-1, -3)
+
+
+class _HalfSquares(Function):
+    """Half-squares of both signs along the last axis, in half the passes of separate steps."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        n = x.shape[-1]
+        out = x.new_empty(*x.shape[:-1], 2 * n)
+        torch.clamp(x, min=0, out=out[..., :n])
+        torch.clamp(x, max=0, out=out[..., n:])
+        return out.square_()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        of_positive, of_negative = grad.chunk(2, dim=-1)
+        return torch.where(x > 0, of_positive, of_negative) * x * 2
 
 
 class Square(nn.Module):
