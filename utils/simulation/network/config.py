@@ -85,7 +85,7 @@ class NetworkConfig(Config):
     gain: float = 10.0  # g of all types
     parameters: dict[str, tuple[float, ...]] = {}  # other than the default, one value per type
     phi: ActivationName = "tanh"
-    transfers: tuple[Transfer, ...] = ()  # N11: one per type; empty: the default ones
+    transfers: tuple[Transfer, ...] = ()  # N11: one per type; empty: phi of slopes 1, 2, 4, 8
 
     connectivity: Literal[
         "lorentz", "gaussian", "low_rank", "uniform", "ring", "successor", "null", "blocks"

@@ -36,10 +36,10 @@ def _lorentz(config, types, rng):
     n = config.n_neurons
     weights = rng.standard_cauchy((n, n))
     weights[np.abs(weights) > LARGEST_CAUCHY] = 0
-    return weights / n ** _lorentz_exponent(n)
+    return weights / n ** lorentz_exponent(n)
 
 
-def _lorentz_exponent(n: int) -> float:
+def lorentz_exponent(n: int) -> float:
     """The published exponents, which keep networks of all sizes at the edge of chaos."""
     for largest, exponent in ((1999, 0.7), (3999, 0.675), (7999, 0.67), (8000, 0.66)):
         if n <= largest:

@@ -20,12 +20,6 @@ from utils.simulation.network.families import (
 )
 
 Array = NDArray[np.float32]
-TRANSFERS = (  # of N11, by type
-    Transfer(),
-    Transfer(function="sigmoid"),
-    Transfer(slope=3.0),
-    Transfer(function="sigmoid", slope=3.0),
-)
 STREAMS = ("connectivity", "inputs", "start", "process noise", "measurement noise")
 
 
@@ -129,8 +123,8 @@ class Dynamics:
         kinds = range(self.config.n_types)
         if self.config.family != "N11":
             return [ACTIVATIONS[self.config.phi] for _ in kinds]
-        given = self.config.transfers or [TRANSFERS[kind % len(TRANSFERS)] for kind in kinds]
-        return [partial(_transfer, transfer) for transfer in given]
+        default = [Transfer(function=self.config.phi, slope=2.0 ** (kind % 4)) for kind in kinds]
+        return [partial(_transfer, transfer) for transfer in self.config.transfers or default]
 
 
 def _transfer(transfer: Transfer, u: Array) -> Array:
