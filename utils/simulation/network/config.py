@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic import model_validator as check
 
 from utils.config import Config, config_hash, validate_config
@@ -17,7 +17,11 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 ActivationName = Literal["tanh", "sigmoid", "relu", "identity"]
 
 
-class Transfer(Config):
+class _Settings(Config):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Transfer(_Settings):
     """amplitude * function(u / slope), what receivers of one type make of a sender's activity."""
 
     function: ActivationName = "tanh"
@@ -25,7 +29,7 @@ class Transfer(Config):
     slope: PositiveFloat = 1.0
 
 
-class Input(Config):
+class Input(_Settings):
     """I_i(t) is added to du_i/dt, or multiplies the message that a neuron receives."""
 
     mode: Literal["additive", "multiplicative"] = "additive"
@@ -60,7 +64,7 @@ class Movie(Input):
     frequency: PositiveFloat = 0.2  # largest, cycles per unit of time
 
 
-class Calcium(Config):
+class Calcium(_Settings):
     """Ca += dt/tau (s(u) - Ca); F = alpha Ca + beta, or alpha Ca / (1 + abs(Ca)/saturation)."""
 
     activation: Literal["softplus", "relu", "tanh", "identity"] = "softplus"  # tanh: 1 + tanh
@@ -70,7 +74,7 @@ class Calcium(Config):
     saturation: PositiveFloat | None = None  # Ca at which F has half its largest value
 
 
-class NetworkConfig(Config):
+class NetworkConfig(_Settings):
     """A network, its run and how it is observed. Time is dimensionless, in units of dt."""
 
     n_neurons: PositiveInt = 1000
@@ -110,7 +114,9 @@ class NetworkConfig(Config):
         known = FAMILIES[self.family].parameters
         for name, values in self.parameters.items():
             if name not in known:
-                raise ValueError(f"parameters: {self.family} has no '{name}', but {known}")
+                raise ValueError(
+                    f"parameters: {self.family} has no '{name}', but {', '.join(known)}"
+                )
             if len(values) != self.n_types:
                 raise ValueError(
                     f"parameters: '{name}' has {len(values)} values for {self.n_types} types"

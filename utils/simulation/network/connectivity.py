@@ -40,7 +40,7 @@ def _lorentz(config, types, rng):
 
 
 def lorentz_exponent(n: int) -> float:
-    """The published exponents, which keep networks of all sizes at the edge of chaos."""
+    """The published exponents: the spectral radius falls with n and jumps at each border."""
     for largest, exponent in ((1999, 0.7), (3999, 0.675), (7999, 0.67), (8000, 0.66)):
         if n <= largest:
             return exponent
