@@ -17,12 +17,14 @@ from utils.signals.fluorescence import (
 )
 from utils.signals.raised_cosines import raised_cosines
 from utils.signals.saccades import Saccades, detect_saccades
+from utils.signals.spectra import SpectrogramConfig, spectral_image, stft_magnitude
 from utils.signals.statistics import column_quantiles
 
 __all__ = [
     "CAUSAL",
     "DerivativeMethod",
     "Saccades",
+    "SpectrogramConfig",
     "baseline_floor",
     "bin_mean",
     "bin_starts",
@@ -39,4 +41,6 @@ __all__ = [
     "raised_cosines",
     "running_percentile_baseline",
     "savitzky_golay",
+    "spectral_image",
+    "stft_magnitude",
 ]

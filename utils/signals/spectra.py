@@ -18,7 +18,7 @@ from scipy.signal import get_window
 from utils.config import Config
 
 FLOOR = 1e-10  # magnitude of silence, -200 dB
-GREY_LEVELS = 255
+GREY_LEVELS, MIDDLE_GREY = 255, 128
 TEMPORAL_TAPS, SPECTRAL_TAPS = 5, 7  # of the boxes that smooth envelopes
 _AT_ONCE = 2**18  # samples in frames at a time: bounds memory, and they stay in the cache
 
@@ -68,6 +68,8 @@ class SpectrogramConfig(Config):
             )
         if self.type == "mel":
             mel_filters(self)
+        if self.normalized and self.n_channels == 1:
+            raise ValueError("normalized: only with an envelope, temporal or spectral, beside it")
         return self
 
 
@@ -99,8 +101,8 @@ def spectral_image(audio: np.ndarray, config: SpectrogramConfig) -> Image:
         rows = slice(first, first + step)
         level = decibels(_spectra(sounds[rows, : config.n_samples], config))[:, None]
         images[rows], scale[rows] = grey_levels(level)
-        if config.n_channels > 1 or config.normalized:
-            images[rows] = grey_levels(_with_envelopes(images[rows, :1], config))[0]
+        if config.n_channels > 1:
+            images[rows] = add_envelopes(images[rows, :1], config)[0]
     return images, scale
 
 
@@ -162,11 +164,8 @@ def decibels(magnitude: np.ndarray) -> np.ndarray:
 
 def grey_levels(values: np.ndarray) -> Image:
     """Scale each entry of the first axis to 0..255; its least and largest value ``(n, 2)``."""
-    axes = tuple(range(1, values.ndim))
-    low, high = values.min(axes, keepdims=True), values.max(axes, keepdims=True)
-    span = np.where(high > low, high - low, 1)
-    levels = np.rint((values - low) / span * GREY_LEVELS).astype(np.uint8)
-    return levels, np.stack([low.ravel(), high.ravel()], axis=1)
+    unit, scale = _unit_range(values)
+    return np.rint(unit * GREY_LEVELS).astype(np.uint8), scale
 
 
 def temporal_envelope(images: np.ndarray) -> np.ndarray:
@@ -179,6 +178,39 @@ def spectral_envelope(images: np.ndarray) -> np.ndarray:
     return _box(images.mean(3, keepdims=True, dtype=np.float32), SPECTRAL_TAPS, axis=2)
 
 
+def add_envelopes(images: np.ndarray, config: SpectrogramConfig) -> Image:
+    """Grey levels with their envelopes as further channels, all of one scale.
+
+    Parameters
+    ----------
+    images : ``(n, 1, H, W)`` uint8.
+    config : which envelopes, and whether the image is divided by both.
+
+    Returns
+    -------
+    images : ``(n, C, H, W)`` uint8, cut off to whole levels (not rounded, as those of a spectrum
+        are); 128 where all values are equal.
+    scale : ``(n, 2)`` float32, values of grey levels 0 and 255.
+    """
+    temporal, spectral = temporal_envelope(images), spectral_envelope(images)
+    first = images.astype(np.float32)
+    if config.normalized:
+        first = first / (temporal + np.float32(FLOOR)) / (spectral + np.float32(FLOOR))
+    added = [temporal] * config.temporal_envelope + [spectral] * config.spectral_envelope
+    stack = [first, *(np.broadcast_to(envelope, images.shape) for envelope in added)]
+    unit, scale = _unit_range(np.concatenate(stack, axis=1))
+    levels = np.where(np.diff(scale)[..., None, None] > 0, unit * GREY_LEVELS, MIDDLE_GREY)
+    return levels.astype(np.uint8), scale
+
+
+def _unit_range(values: np.ndarray) -> Image:
+    """Each entry of the first axis scaled to 0..1, 0 where it is constant; its ends ``(n, 2)``."""
+    axes = tuple(range(1, values.ndim))
+    low, high = values.min(axes, keepdims=True), values.max(axes, keepdims=True)
+    unit = (values - low) / np.where(high > low, high - low, 1)
+    return unit, np.stack([low.ravel(), high.ravel()], axis=1)
+
+
 def _spectra(sounds: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
     """Magnitudes ``(n, height, width)`` as the image shows them."""
     if config.pre_emphasis:
@@ -187,16 +219,6 @@ def _spectra(sounds: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
     if config.type == "stft":
         return magnitude[:, 1 : config.height + 1]
     return mel_filters(config).T @ magnitude
-
-
-def _with_envelopes(images: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
-    """Channels ``(n, C, H, W)`` float32 from grey levels ``(n, 1, H, W)``."""
-    temporal, spectral = temporal_envelope(images), spectral_envelope(images)
-    first = images.astype(np.float32)
-    if config.normalized:
-        first = first / (temporal + np.float32(FLOOR)) / (spectral + np.float32(FLOOR))
-    added = [temporal] * config.temporal_envelope + [spectral] * config.spectral_envelope
-    return np.concatenate([first, *(np.broadcast_to(e, images.shape) for e in added)], axis=1)
 
 
 def _box(values: np.ndarray, taps: int, axis: int) -> np.ndarray:
