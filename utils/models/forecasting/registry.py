@@ -31,6 +31,7 @@ FORECASTERS: dict[str, str | type[Forecaster]] = {
     "informer": "utils.models.forecasting.informer:InformerForecaster",
     "autoformer": "utils.models.forecasting.autoformer:AutoformerForecaster",
     "elm": "utils.models.elm.forecaster:ELMForecaster",
+    "gnn": "utils.models.gnn.forecaster:GNNForecaster",
 }
 
 
