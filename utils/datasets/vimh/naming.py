@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 NAME = re.compile(
@@ -20,54 +19,29 @@ NAME = re.compile(
 CHANNELS = {"_temporal": 2, "_spectral": 2, "_envelopes": 3, "_normalized": 3}  # per plain one
 
 
-@dataclass(frozen=True)
-class Envelopes:
-    """Which channels are made of an image, in this order behind it.
+def dataset_name(metadata: Mapping[str, Any], images: str = "", shuffled: bool = False) -> str:
+    """Name of the folder of a data set, of the entries of its JSON file.
 
-    Attributes
+    Parameters
     ----------
-    temporal : loudness over time, the same in all rows.
-    spectral : mean spectrum, the same in all columns.
-    normalized : the image itself is divided by both.
+    images : what was done to them, see :func:`image_suffix`.
     """
-
-    temporal: bool = False
-    spectral: bool = False
-    normalized: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what the format has no name for."""
-        if self.normalized and not self:
-            raise ValueError("a normalized image needs a temporal or a spectral envelope beside it")
-
-    def __bool__(self) -> bool:
-        return self.temporal or self.spectral
-
-    @property
-    def suffix(self) -> str:
-        """In the folder's name; an image with one envelope is not told from a normalized one."""
-        if self.temporal and self.spectral:
-            return "_normalized" if self.normalized else "_envelopes"
-        return "_temporal" * self.temporal + "_spectral" * self.spectral
-
-    @property
-    def channel_labels(self) -> list[str]:
-        """Of an image in grey and its envelopes."""
-        labels = ["Gray_normalized" if self.normalized else "Gray"]
-        labels += ["Gray_temporal_envelope"] * self.temporal
-        return labels + ["Gray_spectral_envelope"] * self.spectral
-
-
-def dataset_name(
-    metadata: Mapping[str, Any], envelopes: Envelopes | None = None, shuffled: bool = False
-) -> str:
-    """Name of the folder of a data set, of the entries of its JSON file."""
     size = "{height}x{width}x{channels}".format_map(metadata)
     duration = f"{metadata['duration']}s".replace(".", "p")
-    made = f"{metadata['synth_type']}_{len(metadata['parameter_names'])}p"
-    done = (envelopes.suffix if envelopes else "") + ("_shuffled" if shuffled else "")
     samples = f"{metadata['total_samples']}dss"
-    return f"vimh-{size}_{metadata['sample_rate']}Hz_{duration}_{samples}_{made}{done}"
+    made = f"{metadata['synth_type']}_{len(metadata['parameter_names'])}p"
+    end = images + ("_shuffled" if shuffled else "")
+    return f"vimh-{size}_{metadata['sample_rate']}Hz_{duration}_{samples}_{made}{end}"
+
+
+def image_suffix(temporal: bool, spectral: bool, normalized: bool) -> str:
+    """The part of a name that says which envelopes stand beside an image.
+
+    One envelope alone has the same name whether the image is normalized or not.
+    """
+    if temporal and spectral:
+        return "_normalized" if normalized else "_envelopes"
+    return "_temporal" * temporal + "_spectral" * spectral
 
 
 def read_name(name: str) -> dict[str, float]:
