@@ -118,6 +118,11 @@ def test_held_out_start_follows_its_seed():
     assert (first != other).all()
 
 
+def test_held_out_start_is_not_that_of_the_network_even_with_its_seed():
+    network = simulate_network(**SMALL, seed=3)
+    assert (held_out(network, 5, seed=3).activity != network.activity[:5]).all()
+
+
 def test_held_out_equals_a_run_of_its_configuration():
     other = held_out(simulate_network(**SMALL, process_noise=0.2), 30, seed=8)
     np.testing.assert_array_equal(simulate_network(other.config).activity, other.activity)

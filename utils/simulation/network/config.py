@@ -82,7 +82,7 @@ class NetworkConfig(_Settings):
     warm_up: NonNegativeInt = 1000  # frames before the first that is kept
     dt: PositiveFloat = 0.01
     seed: NonNegativeInt = 0
-    start_seed: NonNegativeInt | None = None  # of the start state alone; None: follows from seed
+    start_seed: NonNegativeInt | None = None  # of another start; None: the one that seed gives
 
     family: Literal["N2", "N3", "N4", "N5", "N6", "N7", "N11"] = "N2"
     n_types: PositiveInt = 4

@@ -20,7 +20,14 @@ from utils.simulation.network.families import (
 )
 
 Array = NDArray[np.float32]
-STREAMS = ("connectivity", "inputs", "start", "process noise", "measurement noise")
+STREAMS = (  # in this order: their places are part of the seed
+    "connectivity",
+    "inputs",
+    "start",
+    "process noise",
+    "measurement noise",
+    "another start",
+)
 
 
 def stream(seed: int, what: str) -> np.random.Generator:
@@ -30,12 +37,12 @@ def stream(seed: int, what: str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Dynamics:
-    """One network without its run; ``parameters`` hold one value per type."""
+    """A network without a run: what its equation is made of."""
 
     config: NetworkConfig
     connectivity: Array  # (n, n) [post, pre]
     types: NDArray[np.int64]  # (n,) contiguous
-    parameters: dict[str, Array]
+    parameters: dict[str, Array]  # one value per type
 
     @classmethod
     def draw(cls, config: NetworkConfig) -> Dynamics:
@@ -51,6 +58,7 @@ class Dynamics:
 
     @property
     def family(self) -> Family:
+        """Parameters and edge function."""
         return FAMILIES[self.config.family]
 
     def derivative(self, u: Array, p: Array, frame: int, inputs: Array | None = None) -> Array:
@@ -66,14 +74,15 @@ class Dynamics:
         return own_dynamics(u, parameters) + drive
 
     def efficacy_derivative(self, u: Array, p: Array) -> Array:
-        """dp/dt ``(n,)`` of short-term plasticity, 0 where the family has none."""
-        if not self.family.plastic:
-            return np.zeros_like(p)
+        """dp/dt ``(n,)`` of short-term plasticity."""
         tau, alpha = self._per_neuron["tau"], self._per_neuron["alpha"]
         return (1 - p) / tau - alpha * p * np.abs(u)
 
     def parameters_at(self, frame: int) -> dict[str, Array]:
-        """One value per neuron, ``(n,)``; those of N3 reach the next type at the last frame."""
+        """One value per neuron, ``(n,)``.
+
+        Those of N3 reach the next type's at the last frame, the last type's the first type's.
+        """
         if not self.family.drifts:
             return self._per_neuron
         part = np.float32(np.clip(frame / max(self.config.n_frames - 1, 1), 0, 1))
@@ -82,24 +91,19 @@ class Dynamics:
             for name, value in self._per_neuron.items()
         }
 
-    def edge(self, u: Array, receiver: int, sender: int | None = None) -> Array:
-        """The edge function psi of ``u`` between two types, without weight and gain.
-
-        ``sender`` None: ``u (n,)`` is the activity of all neurons, each of its own type.
-        """
-        source = (
-            self._per_neuron
-            if sender is None
-            else {name: value[sender] for name, value in self.parameters.items()}
-        )
-        target = {name: value[receiver] for name, value in self.parameters.items()}
-        return self.family.edge(u, self._activations[receiver], source, target)
+    def psi(self, u: Array, receiver: int, sender: int) -> Array:
+        """The edge function of ``u`` between two types, without weight and gain."""
+        phi = self._activations[receiver]
+        return self.family.edge(u, phi, self._by_type[sender], self._by_type[receiver])
 
     def _messages(self, u: Array, parameters: dict[str, Array]) -> Array:
+        edge, phi = self.family.edge, self._activations
         if not self.family.by_receiver:
-            phi = self._activations[0]
-            return self.connectivity @ self.family.edge(u, phi, parameters, parameters)
-        parts = [self.connectivity[rows] @ self.edge(u, kind) for kind, rows in self._rows]
+            return self.connectivity @ edge(u, phi[0], parameters, parameters)
+        parts = [
+            self.connectivity[rows] @ edge(u, phi[kind], parameters, self._by_type[kind])
+            for kind, rows in self._rows
+        ]
         return np.concatenate(parts)
 
     @cached_property
@@ -108,6 +112,11 @@ class Dynamics:
         borders = np.searchsorted(self.types, np.arange(self.config.n_types + 1))
         rows = enumerate(map(slice, borders[:-1], borders[1:]))
         return [(kind, part) for kind, part in rows if part.stop > part.start]
+
+    @cached_property
+    def _by_type(self) -> list[dict[str, np.float32]]:
+        kinds = range(self.config.n_types)
+        return [{name: value[k] for name, value in self.parameters.items()} for k in kinds]
 
     @cached_property
     def _per_neuron(self) -> dict[str, Array]:

@@ -2,6 +2,21 @@
 
     du_i/dt = own(u_i) + g_i p_i sum_j W_ij edge(u_j) + I_i(t)
 
+own(u) = -c u + s tanh(u), in N4 and N5 -a u + b + s tanh(u), in N11 -c u; p is 1 without
+short-term plasticity, and an input may multiply the sum instead.
+
+======  =======================================================================
+family  edge(u_j)
+======  =======================================================================
+N2      phi(u_j)
+N3      phi(u_j); parameters drift from those of a type to those of the next
+N4      phi((u_j - h_j) / w_j)
+N5      phi((u_j - h_j) / w_i) - u_j ln(w_j) / 50
+N6      phi(u_j); dp_i/dt = (1 - p_i) / tau_i - alpha_i p_i abs(u_i), p >= 0
+N7      phi(u_j / w_i); p as in N6
+N11     phi_i(u_j), a function for each type of receivers
+======  =======================================================================
+
 A family names its parameters, one value per type, and its edge function. Where that depends on
 the sender only, the sum is one product of matrix and vector; where it depends on the receiver's
 type as well, one for each type's rows. So no family is summed edge by edge.

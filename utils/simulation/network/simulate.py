@@ -25,12 +25,12 @@ _PROGRESS_FROM = 20_000  # frames from which a run takes seconds
 
 @dataclass(frozen=True)
 class Network:
-    """A simulated network and its run; T frames, n neurons, K types. Arrays over time may be
-    memory-mapped.
+    """A simulated network and its run; T frames, n neurons, K types.
 
-    du_i/dt = own(u_i) + g_i p_i sum_j W_ij psi(u_j) + I_i(t); what the families make of it is in
+    du_i/dt = phi_i(u_i) + g_i p_i sum_j W_ij psi(u_j) + I_i(t), see
     :mod:`utils.simulation.network.families`. Without process noise ``activity[t + 1] ==
-    activity[t] + dt * derivative[t]``.
+    activity[t] + dt * derivative[t]``. Only g_i W_ij can be known from activity: where the gain
+    differs between types, compare a fit with that. Arrays over time may be memory-mapped.
     """
 
     activity: Array  # (T, n) u
@@ -58,6 +58,7 @@ class Network:
 
     @property
     def dt(self) -> float:
+        """Time from frame to frame, dimensionless."""
         return self.config.dt
 
     @property
@@ -67,7 +68,7 @@ class Network:
 
     def psi(self, u: Array, receiver: int = 0, sender: int = 0) -> Array:
         """The true message of activity ``u`` between two types, without weight and gain."""
-        return self.dynamics.edge(np.asarray(u, np.float32), receiver, sender)
+        return self.dynamics.psi(np.asarray(u, np.float32), receiver, sender)
 
     def phi(self, u: Array, neuron: int) -> Array:
         """What activity ``u`` changes in its own neuron, per unit of time (N3: at the start)."""
@@ -169,8 +170,11 @@ def _steps(
 
 
 def _start(config: NetworkConfig) -> tuple[Array, Array]:
-    seed = config.seed if config.start_seed is None else config.start_seed
-    activity = stream(seed, "start").standard_normal(config.n_neurons, dtype=np.float32)
+    if config.start_seed is None:
+        rng = stream(config.seed, "start")
+    else:  # never that of the run it is held out from, even if the seeds are equal
+        rng = stream(config.start_seed, "another start")
+    activity = rng.standard_normal(config.n_neurons, dtype=np.float32)
     return np.float32(START_SPREAD) * activity, np.ones(config.n_neurons, np.float32)
 
 
