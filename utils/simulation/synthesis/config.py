@@ -106,7 +106,9 @@ class SynthesiserConfig(Config):
                 raise ValueError(
                     f"parameters: {self.synth_type} has no '{name}'{near_matches(name, [*known])}"
                 )
-        missing = [name for name in known if known[name] is None and name not in self.parameters]
+        missing = [
+            name for name in known if known[name] is REQUIRED and name not in self.parameters
+        ]
         if missing:
             raise ValueError(f"parameters: {self.synth_type} needs {missing} too")
         if "filter_enabled" not in self.parameters and LADDER.keys() & self.parameters.keys():

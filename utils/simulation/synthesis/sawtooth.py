@@ -72,22 +72,19 @@ def adsr(
     -------
     ``(n_first, n)`` float32. A part of one sample has the value at which it begins.
     """
-    parts = np.stack([attack, decay, release]) * sample_rate
-    parts = np.floor(parts)  # whole samples
+    parts = np.floor(np.stack([attack, decay, release]) * sample_rate)  # whole samples
     total = parts.sum(0)
-    parts = np.where(total > n_samples, np.floor(parts * (n_samples / np.maximum(total, 1))), parts)
-    n_attack, n_decay, n_release = parts
-    n_sustain = n_samples - parts.sum(0)
+    shortened = np.floor(parts * (n_samples / np.maximum(total, 1)))
+    parts = np.where(total > n_samples, shortened, parts)
+    level = n_samples - parts.sum(0)
+    counts = np.insert(parts, 2, level, axis=0).astype(int)  # attack, decay, level, release
     # without samples between them, the release begins where the decay ended
-    last = np.where((n_sustain > 0) | (n_decay > 1), sustain, 1.0)
-
-    at = np.arange(n_samples if n_first is None else n_first)[:, None]
-    since_attack, since_sustain = at - n_attack, at - (n_samples - n_release)
-    envelope = np.where(since_sustain < 0, sustain, _line(last, 0.0, since_sustain, n_release))
-    falling = since_attack < n_decay
-    envelope = np.where(falling, _line(1.0, sustain, since_attack, n_decay), envelope)
-    envelope = np.where(since_attack < 0, _line(0.0, 1.0, at, n_attack), envelope)
-    return envelope.astype(np.float32)
+    last = np.where((level > 0) | (counts[1] > 1), sustain, 1.0)
+    first = np.stack(np.broadcast_arrays(0.0, 1.0, sustain, last))
+    final = np.stack(np.broadcast_arrays(1.0, sustain, sustain, 0.0))
+    envelope = np.empty((n_samples if n_first is None else n_first, len(sustain)), np.float32)
+    _draw_lines(counts, first, final, envelope)
+    return envelope
 
 
 def moog_ladder(
@@ -121,9 +118,20 @@ def _sweep(
     return cutoff.astype(np.float32) * np.float32(2) ** octaves
 
 
-def _line(first: np.ndarray, last: np.ndarray, at: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Values at samples ``at`` of a line of ``n`` samples, both ends included."""
-    return first + at * ((last - first) / np.maximum(n - 1, 1))
+@njit(cache=True, nogil=True)
+def _draw_lines(
+    counts: np.ndarray, first: np.ndarray, final: np.ndarray, lines: np.ndarray
+) -> None:
+    """Lines of ``counts`` samples one after another, both ends included, where there is room."""
+    n_samples, n = lines.shape
+    for i in range(n):
+        start = 0
+        for part in range(len(counts)):
+            count = counts[part, i]
+            step = (final[part, i] - first[part, i]) / max(count - 1, 1)
+            for k in range(min(count, n_samples - start)):
+                lines[start + k, i] = first[part, i] + k * step
+            start += count
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

@@ -28,7 +28,8 @@ def plucked_string(values: Values, sample_rate: int, n_samples: int) -> np.ndarr
     average = (1 - values["brightness"]) / 2
     loss = np.exp(-1 / (f * 10 ** values["log10_decay_time"]))
     longest = int(np.max(period, initial=1)) + 1
-    burst = np.random.default_rng(0).uniform(-0.5, 0.5, longest)
+    # twice 0.4 leaves room for what the all-pass overshoots
+    burst = np.random.default_rng(0).uniform(-0.4, 0.4, longest)
     audio = np.zeros((len(f), n_samples))
     _pluck(burst, period, average, loss, values["pluck_position"], audio)
     audio *= values["note_velocity"][:, None] / 127

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from utils.config import near_matches
 from utils.signals.spectra import Image, spectral_image
-from utils.simulation.synthesis.config import DEFAULTS, SynthesiserConfig
+from utils.simulation.synthesis.config import DEFAULTS, REQUIRED, SynthesiserConfig
 from utils.simulation.synthesis.presets import synthesiser_config
 from utils.simulation.synthesis.sawtooth import filtered_sawtooth
 from utils.simulation.synthesis.strings import modal_string, plucked_string
@@ -135,7 +135,8 @@ def _values(
         if name not in known:
             raise ValueError(f"no parameter '{name}'{near_matches(name, [*known])}")
     fixed = {name: p.min for name, p in config.parameters.items() if not p.varies}
-    given = {**known, **fixed, **parameters}
+    optional = {name: value for name, value in known.items() if value is not REQUIRED}
+    given = {**optional, **fixed, **parameters}
     if missing := [name for name in {**known, **config.varying} if name not in given]:
         raise ValueError(f"missing parameters: {', '.join(missing)}")
     values = {name: np.asarray(value, float) for name, value in given.items()}
