@@ -1,6 +1,7 @@
 """Scores of fitted models beside their baselines, with intervals, and the leaderboard."""
 
 from utils.evaluation.compare import average_seeds, compare, over_seeds, pooled_over_sessions
+from utils.evaluation.connectivity import ConnectivityEvaluation, evaluate_connectivity
 from utils.evaluation.fine_tuning import few_minutes
 from utils.evaluation.forecasts import (
     BASELINES,
@@ -17,6 +18,7 @@ from utils.evaluation.v1_twin import TwinEvaluation, evaluate_twin
 
 __all__ = [
     "BASELINES",
+    "ConnectivityEvaluation",
     "ForecastScores",
     "NeuronIOPrediction",
     "Oracle",
@@ -25,6 +27,7 @@ __all__ = [
     "calcium_oracle",
     "compare",
     "describe",
+    "evaluate_connectivity",
     "evaluate_neuronio",
     "evaluate_twin",
     "few_minutes",
