@@ -31,8 +31,8 @@ class ConnectivityFit:
 
     Data know W and psi up to a factor that wanders between them, and psi up to a constant, which
     may as well lie in phi. Here ``psi(0) = 0``, the standard deviation of psi over the activity of
-    all neurons is 1, and psi rises in the mean (of each sender type by itself, where there are
-    several).
+    all neurons is 1, and psi rises in the mean: the psi of each pair of types by itself, where
+    messages depend on types.
 
     Attributes
     ----------
@@ -54,15 +54,24 @@ class ConnectivityFit:
     n_frames: int
     dt: float
     settings: ConnectivitySettings
-    psi_curves: Curves  # one for each sender type
-    senders: Tensor  # (neuron,) sender type
+    psi_curves: Curves  # of each pair of types, those to the first type of receivers first
+    senders: Tensor  # (neuron,) type as a sender, 0 where psi does not depend on it
     phi_curves: Curves
     phi_weights: Tensor  # (curve, neuron)
+    receivers: Tensor | None = None  # (neuron,) type as a receiver; None: psi is the same for all
 
-    def psi(self, u: ArrayLike, sender: int = 0) -> NDArray[np.float32]:
-        """The message that neuron ``sender`` sends at activity ``u`` (any shape), without units."""
-        curve = int(self.senders[sender])
+    def __post_init__(self) -> None:
+        if self.receivers is None:
+            object.__setattr__(self, "receivers", torch.zeros_like(self.senders))
+
+    def psi(self, u: ArrayLike, sender: int = 0, receiver: int = 0) -> NDArray[np.float32]:
+        """The message of neuron ``sender`` at activity ``u`` (any shape), without units."""
+        curve = int(self._curves_to(int(self.receivers[receiver]))[sender])
         return self.psi_curves(_as_tensor(u))[..., curve].numpy().astype(np.float32)
+
+    def sent(self, u: Tensor, kind: int = 0) -> Tensor:
+        """Messages of all neurons to receivers of a type, float64 (..., neuron) -> the same."""
+        return self.psi_curves.of_columns(u, self._curves_to(kind))
 
     def phi(self, u: ArrayLike, i: int) -> NDArray[np.float32]:
         """What neuron ``i`` does by itself at activity ``u`` (any shape), per unit of time."""
@@ -118,10 +127,17 @@ class ConnectivityFit:
         """(..., neuron) float64 -> the same."""
         weights = torch.from_numpy(self.connectivity).double()
         own = torch.einsum("...nc,cn->...n", self.phi_curves(u), self.phi_weights)
-        return own + self.psi_curves.of_columns(u, self.senders) @ weights.mT
+        for kind in self.receivers.unique():
+            rows = self.receivers == kind
+            own[..., rows] += self.sent(u, int(kind)) @ weights[rows].mT
+        return own
+
+    def _curves_to(self, kind: int) -> Tensor:
+        """The curve (neuron,) of each sender's messages to receivers of a type."""
+        return self.senders + kind * (int(self.senders.max()) + 1)
 
 
-ARRAYS = "connectivity", "types", "embeddings", "senders", "phi_weights"
+ARRAYS = "connectivity", "types", "embeddings", "senders", "receivers", "phi_weights"
 CURVES = "psi_curves", "phi_curves"
 NUMBERS = "estimated_n_types", "penalty", "n_frames", "dt"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from utils.config import Config
+from utils.models.gnn.families import Messages
 from utils.models.gnn.weak_form import Bumps
 from utils.signals import DerivativeMethod
 from utils.training.config import Device
@@ -16,6 +17,7 @@ class ConnectivitySettings(Config):
     estimate: DerivativeMethod | Bumps = Field(
         "savitzky_golay", description="of the derivative where none is given; test functions: weak"
     )
+    messages: Messages = Field("same", description="types that psi depends on, see families.py")
     n_types: int | None = Field(None, ge=1, description="of neurons; None: estimated")
     max_types: int = Field(40, ge=2, description="largest number that an estimate tries")
     penalty: float | None = Field(

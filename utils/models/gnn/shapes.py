@@ -5,14 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from utils.models.gnn.solver import Reduced
 from utils.models.gnn.splines import Curves
 
 SWEEPS = 20
 TINY = 1e-10
 
 
-def learn_shapes(reduced: Reduced, splines: Curves, number: int) -> Curves:
+def learn_shapes(own: Tensor, splines: Curves, number: int) -> Curves:
     """The constant 1 and ``number`` curves that explain the phi of the rows best.
 
     The spline weights c_i of row i are known with the information S_i, and in parts not at all: a
@@ -21,9 +20,10 @@ def learn_shapes(reduced: Reduced, splines: Curves, number: int) -> Curves:
 
     Parameters
     ----------
-    reduced : systems of rows whose own columns are ``splines`` of their activity.
+    own : (row, column, column) products of ``splines`` of a row's activity, and of its target, less
+        what messages explain: ``Reduced.own``.
     """
-    information, slopes = _without_constant(reduced.own)
+    information, slopes = _without_constant(own)
     common = information.mean(dim=0)
     common.diagonal().add_(TINY * common.diagonal().mean())
     shapes = _first_guess(information, slopes, common, number)

@@ -67,8 +67,11 @@ def connectivity_uncertainty(
         Fewer than two blocks hold frames without missing values.
     """
     stream = FrameStream(activity, derivative, inputs, fit.dt, fit.settings.estimate)
-    rows = torch.arange(stream.n_neurons)
-    errors = standard_errors(_Blocks(fit, stream, n_blocks), rows, fit.penalty)
+    errors = torch.zeros(stream.n_neurons, stream.n_neurons, dtype=torch.float64)
+    for kind in fit.receivers.unique():
+        rows = torch.nonzero(fit.receivers == kind)[:, 0]
+        blocks = _Blocks(fit, stream, int(kind), rows, n_blocks)
+        errors[rows] = standard_errors(blocks, rows, fit.penalty)
     return Uncertainty(fit.connectivity, errors.numpy().astype(np.float32), n_blocks)
 
 
@@ -99,17 +102,18 @@ class _Blocks:
 
     fit: ConnectivityFit
     stream: FrameStream
+    kind: int  # of the receivers
+    rows: Tensor  # (row,) which they are
     n_blocks: int
 
     def __iter__(self) -> Iterator[Statistics]:
-        fit, rows = self.fit, torch.arange(self.stream.n_neurons)
         borders = np.linspace(0, self.stream.n_frames, self.n_blocks + 1).astype(int)
         for first, last in pairwise(borders):
             block = collect(
                 self.stream.batches(first, last),
-                lambda u: fit.psi_curves.of_columns(u, fit.senders),
-                fit.phi_curves,
-                rows,
+                lambda u: self.fit.sent(u, self.kind),
+                lambda u: self.fit.phi_curves(u[:, self.rows]),
+                self.rows,
             )
             if block is not None:
                 yield block
