@@ -43,9 +43,10 @@ class TrainingTask(lightning.LightningModule, ABC):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW, with a cosine schedule over the longest possible training where asked for."""
-        trainable = [p for p in self.network.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
-            trainable, lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+            self.trained_parameters(),
+            lr=self.config.learning_rate,
+            weight_decay=self.config.weight_decay,
         )
         if self.config.schedule == "constant":
             return {"optimizer": optimizer}
@@ -55,6 +56,10 @@ class TrainingTask(lightning.LightningModule, ABC):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def trained_parameters(self) -> list[Any]:
+        """All parameters that are not frozen; a family may give groups with rates of their own."""
+        return [p for p in self.network.parameters() if p.requires_grad]
 
     def _logged(self, batch: Any, stage: str) -> Tensor:
         values, size = self.losses(batch)
