@@ -61,9 +61,10 @@ MODEL_COLORS = {
     "elm": "#C51B7D",
     "elm_cell": "#C51B7D",
     "elm_deaf": "#E59AC6",
+    "gnn": "#B2182B",
     "oracle": BLACK,
 }
-_OTHER_MODELS = ("#C51B7D", "#5AAE61", "#A6761D", "#35978F", "#E7298A", "#B2182B")
+_OTHER_MODELS = ("#C51B7D", "#5AAE61", "#A6761D", "#35978F", "#E7298A", "#67001F")
 
 BEHAVIOUR_COLORS = {
     "wheel": BLACK,

@@ -42,10 +42,18 @@ class Drive(NamedTuple):
         """With the inputs of another time: moved on, and from the end to the beginning."""
         return Drive(self.messages, self.inputs.roll(windows, dims=0))
 
-    def statistics(self) -> Statistics:
-        """Means of products; a neuron's only column of its own is its own message."""
+    def gram(self) -> Tensor:
+        """Mean products of messages, (neuron, neuron) float64."""
+        return (self.messages.mT @ self.messages).double() / len(self.messages)
+
+    def statistics(self, gram: Tensor | None = None) -> Statistics:
+        """Means of products; a neuron's only column of its own is its own message.
+
+        ``gram`` is that of the messages, where it is known.
+        """
+        gram = self.gram() if gram is None else gram
         sent, reached = self
-        gram, cross = ((sent.mT @ each).double() / len(sent) for each in self)
+        cross = (sent.mT @ reached).double() / len(sent)
         own_square = gram.diagonal().clamp(min=SILENT)
         squares = reached.double().square().mean(dim=0)
         own = torch.stack([own_square, cross.diagonal(), cross.diagonal(), squares], dim=1)
@@ -83,12 +91,13 @@ class Route(NamedTuple):
         return Drive(self.messages(seen.activity, seen.behaviour), seen.inputs - common)
 
 
-def solve_couplings(drive: Drive, ridge: float) -> Rows:
+def solve_couplings(drive: Drive, ridge: float, gram: Tensor | None = None) -> Rows:
     """W [to, from] with zero diagonal, and the weight of each neuron's own message.
 
-    ``ridge`` is in units of the mean variance of the messages.
+    ``ridge`` is in units of the mean variance of the messages; ``gram`` as in
+    :meth:`Drive.statistics`.
     """
-    return solve_rows(drive.statistics(), torch.arange(drive.inputs.shape[1]), ridge)
+    return solve_rows(drive.statistics(gram), torch.arange(drive.inputs.shape[1]), ridge)
 
 
 def errors_left(train: Drive, validation: Drive, ridges: Sequence[float]) -> list[float]:

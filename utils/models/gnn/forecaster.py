@@ -59,10 +59,10 @@ class GNNConfig(ForecasterConfig):
         [0.0, 1.5], min_length=1, description="s, decay times to try; 0: deconvolved activity"
     )
     bend: list[PositiveFloat] = Field(
-        [1.0], min_length=1, description="activity, in its deviations, at which psi bends; to try"
+        [1.0, 8.0], min_length=1, description="activity, in its deviations, where psi bends; to try"
     )
     ridge: list[PositiveFloat] = Field(
-        [0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0],
+        [0.1, 1.0, 3.0, 10.0, 30.0, 100.0],
         min_length=1,
         description="penalties of W to try, in units of the variance of a message",
     )
