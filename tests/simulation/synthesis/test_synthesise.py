@@ -138,8 +138,8 @@ def test_wrong_parameters_are_named(change, message):
 def test_missing_parameters_are_named():
     with pytest.raises(ValueError, match="missing parameters: note_velocity, log10_decay_time"):
         synthesise("simple_saw", {})
-    with pytest.raises(ValueError, match="batch and workers must be positive, found 0"):
-        synthesise("simple_saw", SAW, batch=-1)
+    with pytest.raises(ValueError, match="batch and workers must be positive, found 0 and None"):
+        synthesise("simple_saw", SAW, batch=0)
 
 
 @pytest.mark.parametrize(

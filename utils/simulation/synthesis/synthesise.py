@@ -67,7 +67,8 @@ def synthesise(
     def make(rows: slice) -> None:
         audio[rows] = _sounds(config, values, rows, config.n_samples)
 
-    _over_batches(make, n, batch or _batch(config.n_samples), workers, progress)
+    batch = _fitting(config.n_samples) if batch is None else batch
+    _over_batches(make, n, batch, workers, progress)
     return audio
 
 
@@ -94,7 +95,8 @@ def synthesise_images(
         sounds = _sounds(config, values, rows, image.n_samples)
         images[rows], scale[rows] = spectral_image(sounds, image)
 
-    _over_batches(make, n, batch or _batch(image.n_samples), workers, progress)
+    batch = _fitting(image.n_samples) if batch is None else batch
+    _over_batches(make, n, batch, workers, progress)
     return images, scale
 
 
@@ -111,7 +113,8 @@ def _sounds(
     return np.ascontiguousarray(sounds, np.float32)
 
 
-def _batch(n_samples: int) -> int:
+def _fitting(n_samples: int) -> int:
+    """Sounds in a batch; some at least, as a step in time is a loop over them."""
     return max(16, _AT_ONCE // n_samples)
 
 
