@@ -28,15 +28,16 @@ class TrueFit:
     """The network itself in the form of a fit: psi / ``unit`` and weights * ``unit``."""
 
     def __init__(self, network, unit=0.25, weights=None):
-        self.network, self.unit, self.settings = network, unit, None
+        self.network, self.unit = network, unit
         weights = true_weights(network) if weights is None else weights
         self.connectivity = (unit * weights).astype(np.float32)
-        self.types = network.types
+        self.types = self.receivers = network.types
         self.embeddings = np.column_stack([network.types, network.types])
 
-    def psi(self, u, sender=0):
+    def psi(self, u, sender=0, receiver=0):
         everyone = np.tile(np.reshape(u, (-1, 1)), N)
-        return true_psi(self.network, everyone, 0)[:, sender].reshape(np.shape(u)) / self.unit
+        psi = true_psi(self.network, everyone, self.types[receiver])[:, sender]
+        return psi.reshape(np.shape(u)) / self.unit
 
     def phi(self, u, i):
         everyone = np.tile(np.reshape(u, (-1, 1)), N)
@@ -45,7 +46,10 @@ class TrueFit:
     def rate(self, u):
         flat = np.reshape(u, (-1, N))
         rate = true_phi(self.network, flat)
-        rate = rate + true_psi(self.network, flat, 0) / self.unit @ self.connectivity.T
+        for kind in np.unique(self.types):
+            rows = self.types == kind
+            psi = true_psi(self.network, flat, kind) / self.unit
+            rate[:, rows] += psi @ self.connectivity[rows].T
         return rate.reshape(np.shape(u))
 
     def rollout(self, u0, steps, inputs=None):
@@ -98,10 +102,12 @@ def test_the_truth_scores_1(evaluation):
     "settings",
     [
         {"family": "N4", "parameters": {"h": (0.0, 1.0, 2.0, -1.0)}},  # psi(0) is not 0
+        {"family": "N5"},
+        {"family": "N11"},
         {"input": {"type": "oscillation", "amplitude": 2.0}},
         {"parameters": {"g": (5.0, 10.0, 10.0, 20.0)}},
     ],
-    ids=["N4", "inputs", "gains"],
+    ids=["N4", "N5", "N11", "inputs", "gains"],
 )
 def test_the_truth_of_other_networks_scores_1(settings):
     network = simulate(**settings)

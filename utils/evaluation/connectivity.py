@@ -142,9 +142,8 @@ def evaluate_connectivity(
         )
     held_out = held_out if held_out is not None else _held_out_runs(network)
     functions = compare_functions(fit, network)
-    scale = functions.scale[network.types]  # (n, n): by type of the receiver and by sender
-    true, weights = true_weights(network), fit.connectivity * scale
-    margin = None if standard_errors is None else 1.96 * standard_errors * scale
+    true, weights = true_weights(network), fit.connectivity * functions.scale
+    margin = None if standard_errors is None else 1.96 * standard_errors * functions.scale
     of_weights = connectivity_scores(weights, true, network.types)
     truth = np.stack([run.observed for run in held_out])  # (start, steps + 1, n)
     predicted = fit.rollout(truth[:, 0], truth.shape[1] - 1, additive_inputs(held_out[0]))

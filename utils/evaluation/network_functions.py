@@ -25,11 +25,11 @@ class FunctionComparison:
 
     Attributes
     ----------
-    psi, true_psi : (point, n) of each neuron as a sender, to receivers of the first type; learned
-        psi is scaled to the range of the true one.
+    psi, true_psi : (point, n) of each neuron as a sender, to the first neuron; the learned one is
+        scaled to the range of the true one.
     phi, true_phi : (point, n).
-    scale : (type of the receiver, n) ranges of learned over those of true psi: what learned
-        weights are to be multiplied by.
+    scale : (n, n) [post, pre] ranges of learned over those of true psi: what learned weights are
+        to be multiplied by.
     """
 
     u: Floats
@@ -54,22 +54,13 @@ class FunctionComparison:
 
 
 def compare_functions(fit: ConnectivityFit, network: Network) -> FunctionComparison:
-    """Evaluate psi and phi of a fit and of the network where both were seen.
-
-    A sender whose activity never changes has no psi to compare: its weights are scaled like those
-    of the others in the middle.
-    """
+    """Evaluate psi and phi of a fit and of the network where both were seen."""
     u = seen_grid(network.activity)
-    true = np.stack([true_psi(network, u, kind) for kind in range(network.config.n_types)])
-    learned = np.stack([fit.psi(u[:, j], j) for j in range(u.shape[1])], axis=1)
-    ranges = np.array([psi_plateau(values) for values in true])  # (type, n)
-    moves = ranges > 1e-9
-    scale = np.where(moves, psi_plateau(learned) / np.where(moves, ranges, 1), np.nan)
-    scale = np.where(moves, scale, np.nanmedian(scale))
+    scale = _scale(fit, network, u)
     return FunctionComparison(
         u=u,
-        psi=learned / scale[0],
-        true_psi=true[0],
+        psi=_learned_psi(fit, u, 0) / scale[0],
+        true_psi=true_psi(network, u, network.types[0]),
         phi=np.stack([fit.phi(u[:, i], i) for i in range(u.shape[1])], axis=1),
         true_phi=true_phi(network, u),
         scale=scale,
@@ -78,13 +69,33 @@ def compare_functions(fit: ConnectivityFit, network: Network) -> FunctionCompari
 
 def scaled_weights(fit: ConnectivityFit, network: Network) -> Floats:
     """(n, n) [post, pre]: learned weights on the scale of the true ones."""
-    return fit.connectivity * compare_functions(fit, network).scale[network.types]
+    return fit.connectivity * _scale(fit, network, seen_grid(network.activity))
 
 
 def seen_grid(activity: Floats) -> Floats:
     """(point, n) evenly spaced over what was seen of each neuron."""
     frames = slice(None, None, -(-len(activity) // MOST_FRAMES))
     return np.linspace(*np.percentile(activity[frames], SEEN, axis=0), N_POINTS)
+
+
+def _scale(fit: ConnectivityFit, network: Network, u: Floats) -> Floats:
+    """(n, n) ranges of learned over true psi.
+
+    A sender whose activity never changes has no psi to compare: its weights are scaled like those
+    of the sender in the middle.
+    """
+    _, first, kind = np.unique(fit.receivers, return_index=True, return_inverse=True)
+    learned = np.array([psi_plateau(_learned_psi(fit, u, neuron)) for neuron in first])
+    types = range(network.config.n_types)
+    true = np.array([psi_plateau(true_psi(network, u, receiver)) for receiver in types])
+    learned, true = learned[kind], true[network.types]  # (n, n)
+    scale = np.divide(learned, true, out=np.full(true.shape, np.nan), where=true > 1e-9)
+    return np.where(np.isnan(scale), np.nanmedian(scale), scale)
+
+
+def _learned_psi(fit: ConnectivityFit, u: Floats, receiver: int) -> Floats:
+    """(point, n) what each neuron sends to one receiver."""
+    return np.stack([fit.psi(u[:, j], j, receiver) for j in range(u.shape[1])], axis=1)
 
 
 def _pooled_r2(learned: Floats, true: Floats) -> float:
