@@ -39,25 +39,30 @@ def check_records(
         Names the record, what was expected and what was found.
     """
     n_parameters = len(metadata["parameter_names"])
-    expected_size = [metadata[key] for key in SIZE]
+    size = [metadata[key] for key in SIZE]
     ids, scale = records["labels"][..., 0], records["scale"]
-    unordered = np.sort(ids, axis=1) != np.arange(n_parameters)
-    smallest, largest = scale.T
-    faults = (
-        ("height, width, channels", expected_size, (records["size"] != expected_size).any(axis=1)),
-        ("number of labels N", n_parameters, records["n_labels"] != n_parameters),
-        ("parameter ids", f"each of 0 .. {n_parameters - 1} once", unordered.any(axis=1)),
-        ("spec_min, spec_max", "finite and in order", ~(np.isfinite(scale).all(axis=1))),
-        ("spec_min, spec_max", "finite and in order", smallest > largest),
+    in_range = np.isfinite(scale).all(axis=1) & (scale[:, 0] <= scale[:, 1])
+    ids_known = (np.sort(ids, axis=1) == np.arange(n_parameters)).all(axis=1)
+    checks = (
+        ("height, width, channels", size, records["size"], (records["size"] == size).all(axis=1)),
+        (
+            "number of labels N",
+            n_parameters,
+            records["n_labels"],
+            records["n_labels"] == n_parameters,
+        ),
+        ("parameter ids", f"each of 0 .. {n_parameters - 1} once", ids, ids_known),
+        ("spec_min, spec_max", "finite and in order", scale, in_range),
     )
-    found = (records["size"], records["n_labels"], ids, scale, scale)
-    for (what, expected, wrong), values in zip(faults, found):
-        if wrong.any():
-            place = int(wrong.argmax())
-            raise VIMHError(
-                f"{where}, record {first + place}: {what} should be {expected} ({INFO}), found "
-                f"{values[place].tolist()}"
-            )
+    good = np.all([passed for *_, passed in checks], axis=0)
+    if good.all():
+        return
+    place = int(good.argmin())
+    what, expected, values, _ = next(check for check in checks if not check[3][place])
+    raise VIMHError(
+        f"{where}, record {first + place}: {what} should be {expected} ({INFO}), found "
+        f"{values[place].tolist()}"
+    )
 
 
 def check_count(n_records: int, part: str, metadata: Mapping[str, Any], where: Path | str) -> None:

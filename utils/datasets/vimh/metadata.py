@@ -21,17 +21,18 @@ from utils.datasets.vimh.records import (
 INFO = "vimh_dataset_info.json"
 FORMAT, VERSION = "VIMH", "2.1"
 SIZE = ("height", "width", "channels")
+SAMPLE_COUNTS = ("train_samples", "test_samples", "total_samples", "n_samples")
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """The JSON file of a folder, checked against itself and the folder's name.
+    """The JSON file of a folder, as far as it is needed to read records.
 
     Raises
     ------
     FileNotFoundError
         The folder has no such file.
     VIMHError
-        No JSON, a key that is missing or of a wrong type, or entries that contradict each other.
+        No JSON, or a key of :func:`check_layout`.
     """
     path = folder / INFO
     if not path.is_file():
@@ -40,8 +41,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         metadata = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no JSON, or no text
         raise VIMHError(f"{path} is not JSON: {error}") from None
-    check_metadata(metadata, path)
-    check_name(folder.resolve().name, metadata, f"the name of folder {folder}")
+    check_layout(metadata, path)
     return metadata
 
 
@@ -50,8 +50,8 @@ def metadata_text(metadata: Mapping[str, Any]) -> str:
     return json.dumps(metadata, indent=4)
 
 
-def check_metadata(metadata: Any, where: Path | str) -> None:
-    """Refuse entries that are missing, of a wrong type, or contradict each other.
+def check_layout(metadata: Any, where: Path | str) -> None:
+    """Refuse entries without which records cannot be read: sizes, names, numbers of records.
 
     Raises
     ------
@@ -63,28 +63,43 @@ def check_metadata(metadata: Any, where: Path | str) -> None:
     _expect(where, metadata, {"format": FORMAT, "version": VERSION})
     for key in SIZE:
         _check_count(where, metadata, key, 1, LARGEST_SIDE)
-    _check_names(where, metadata)
+    sizes = [metadata[key] for key in SIZE]
+    if math.prod(sizes) > LARGEST_IMAGE:
+        raise _fault(where, "height x width x channels", f"<= {LARGEST_IMAGE}", sizes)
+    names = metadata.get("parameter_names")
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not is_list or len(set(names)) != len(names) or len(names) > MOST_PARAMETERS:
+        expected = f"a list of up to {MOST_PARAMETERS} different names"
+        raise _fault(where, "parameter_names", expected, names)
+    for key in SAMPLE_COUNTS:
+        if key in metadata:
+            _check_count(where, metadata, key, 0, math.inf)
+
+
+def check_agreement(metadata: Mapping[str, Any], where: Path | str) -> None:
+    """Refuse a JSON file that contradicts itself, or parameters without a range.
+
+    Raises
+    ------
+    VIMHError
+        Names the key, what was expected and what was found.
+    """
+    sizes = [metadata[key] for key in SIZE]
     _check_parameters(where, metadata)
     _check_sample_counts(where, metadata)
     _check_signal(where, metadata)
-    names, sizes = metadata["parameter_names"], [metadata[key] for key in SIZE]
-    if math.prod(sizes) > LARGEST_IMAGE:
-        raise _fault(where, "height x width x channels", f"<= {LARGEST_IMAGE}", sizes)
-    _expect(
-        where,
-        metadata,
-        {
-            "varying_parameters": len(names),
-            "image_size": "x".join(map(str, sizes)),
-            "spectrogram_config.n_bins": metadata["height"],
-            "spectrogram_config.sample_rate": metadata.get("sample_rate"),
-            "label_encoding.metadata_bytes": HEADER_BYTES,
-        },
-    )
+    expected = {
+        "varying_parameters": len(metadata["parameter_names"]),
+        "image_size": "x".join(map(str, sizes)),
+        "spectrogram_config.n_bins": metadata["height"],
+        "spectrogram_config.sample_rate": metadata.get("sample_rate"),
+        "label_encoding.metadata_bytes": HEADER_BYTES,
+    }
+    _expect(where, metadata, expected)
     labels = metadata.get("channel_labels")
     if labels is not None and (not isinstance(labels, list) or len(labels) != sizes[2]):
         raise _fault(where, "channel_labels", f"a list of {sizes[2]} names", labels)
-    check_name(str(metadata.get("dataset_name", "")), metadata, f"{where}: 'dataset_name'")
+    check_name(str(metadata.get("dataset_name", "")), metadata, f"{where}, 'dataset_name'")
 
 
 def check_name(name: str, metadata: Mapping[str, Any], where: str) -> None:
@@ -98,11 +113,11 @@ def check_name(name: str, metadata: Mapping[str, Any], where: str) -> None:
     said = {"varying_parameters": len(metadata["parameter_names"])} | dict(metadata)
     for key, value in read_name(name).items():
         if key in said and said[key] != value:
-            raise VIMHError(f"{where} says {key} {value:g}, {INFO} says {said[key]}: {name}")
+            raise VIMHError(f"{where}: '{name}' says {key} {value:g}, {INFO} says {said[key]}")
     if metadata["channels"] % channels_per_image(name):
         raise VIMHError(
-            f"{where} promises {channels_per_image(name)} channels per image with its envelopes, "
-            f"{INFO} says {metadata['channels']} channels: {name}"
+            f"{where}: '{name}' promises {channels_per_image(name)} channels per image with its "
+            f"envelopes, {INFO} says {metadata['channels']} channels"
         )
 
 
@@ -116,14 +131,6 @@ def _parameter(name: str, entry: Mapping[str, Any]) -> Parameter:
     step = entry.get("step")
     step = default_step(entry["min"], entry["max"]) if step is None else step
     return Parameter(name, entry["min"], step, entry["max"], entry.get("description", ""))
-
-
-def _check_names(where: Path | str, metadata: Mapping[str, Any]) -> None:
-    names = metadata.get("parameter_names")
-    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not is_list or len(set(names)) != len(names) or len(names) > MOST_PARAMETERS:
-        expected = f"a list of up to {MOST_PARAMETERS} different names"
-        raise _fault(where, "parameter_names", expected, names)
 
 
 def _check_parameters(where: Path | str, metadata: Mapping[str, Any]) -> None:
@@ -163,13 +170,11 @@ def _check_range(where: Path | str, key: str, entry: Mapping[str, Any], varies: 
 
 
 def _check_sample_counts(where: Path | str, metadata: Mapping[str, Any]) -> None:
-    keys = ("train_samples", "test_samples", "total_samples", "n_samples")
-    known = {key: metadata[key] for key in keys if key in metadata}
-    for key in known:
-        _check_count(where, metadata, key, 0, math.inf)
-    totals = {known[key] for key in keys[2:] if key in known}
-    if keys[0] in known and keys[1] in known:
-        totals.add(known[keys[0]] + known[keys[1]])
+    known = {key: metadata[key] for key in SAMPLE_COUNTS if key in metadata}
+    train, test, *_ = SAMPLE_COUNTS
+    totals = {known[key] for key in known if key not in (train, test)}
+    if train in known and test in known:
+        totals.add(known[train] + known[test])
     if len(totals) > 1:
         raise VIMHError(
             f"{where}: train_samples + test_samples, total_samples and n_samples should agree, "

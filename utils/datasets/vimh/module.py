@@ -55,7 +55,8 @@ class VIMHDataModule(lightning.LightningDataModule):
     Raises
     ------
     ValueError
-        Nothing is left to train or to validate on, or an unknown auxiliary input.
+        No parameter varies, nothing is left to train or to validate on, or an auxiliary input is
+        unknown.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class VIMHDataModule(lightning.LightningDataModule):
             )
         self.data = data if isinstance(data, VIMH) else read_vimh(data)
         self.batch_size, self.seed, self.num_workers = batch_size, seed, num_workers
+        if not self.data.parameters:
+            raise ValueError("no parameter varies in this data set: there is nothing to learn")
         n_samples = len(self.data.train)
         n_validation = round(validation_fraction * n_samples)
         if not 0 < n_validation < n_samples:

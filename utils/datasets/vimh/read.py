@@ -18,7 +18,14 @@ from utils.datasets.vimh.checks import (
     dtype_of,
 )
 from utils.datasets.vimh.errors import VIMHError
-from utils.datasets.vimh.metadata import INFO, SIZE, parameters_of, read_metadata
+from utils.datasets.vimh.metadata import (
+    INFO,
+    SIZE,
+    check_agreement,
+    check_name,
+    parameters_of,
+    read_metadata,
+)
 from utils.datasets.vimh.records import HEADER_BYTES, VIMH, VIMHSplit, make_records
 from utils.datasets.vimh.sidecar import read_sidecar
 from utils.sessions.unpickler import UnpickleError, load_plain_pickle
@@ -41,12 +48,14 @@ def read_vimh(folder: str | Path) -> VIMH:
     """
     folder = Path(folder)
     metadata = read_metadata(folder)
+    records = {part: _read_part(folder, part, metadata) for part in COUNTS}
+    size = "x".join(str(metadata[key]) for key in SIZE)
+    found = f"records from 0 on are {size} with N = {len(metadata['parameter_names'])}"
+    check_agreement(metadata, f"{folder / INFO} ({found})")
+    check_name(folder.resolve().name, metadata, f"the name of folder {folder} ({found})")
+    check_total(sum(map(len, records.values())), metadata, folder / INFO)
     parameters, exact = parameters_of(metadata), read_sidecar(folder)
-    parts = {
-        part: VIMHSplit(_read_part(folder, part, metadata), parameters, exact.get(part))
-        for part in COUNTS
-    }
-    check_total(sum(map(len, parts.values())), metadata, folder / INFO)
+    parts = {part: VIMHSplit(records[part], parameters, exact.get(part)) for part in COUNTS}
     for part, split in parts.items():
         check_exact(split, folder / part)
     return VIMH(**parts, metadata=metadata, folder=folder)
@@ -118,6 +127,13 @@ def _check_entries(path: Path, content: Any, metadata: Mapping[str, Any]) -> Non
     if not isinstance(labels, list):
         raise VIMHError(f"{path}: 'vimh_labels' should be a list, found {type(labels).__name__}")
     n_pixels = int(np.prod([metadata[key] for key in SIZE]))
+    expected = {key: metadata[key] for key in SIZE} | {"image_size": n_pixels}
+    for key, value in expected.items():
+        if content.get(key, value) != value:
+            raise VIMHError(
+                f"{path}, record 0 and all others: '{key}' should be {value} ({INFO}), found "
+                f"{content[key]!r}"
+            )
     for key, shape, dtype in (
         ("data", (len(labels), n_pixels), np.dtype(np.uint8)),
         ("scale_factors", (len(labels), 2), np.dtype(np.float32)),
@@ -125,11 +141,9 @@ def _check_entries(path: Path, content: Any, metadata: Mapping[str, Any]) -> Non
         array = content.get(key)
         found = (array.shape, array.dtype) if isinstance(array, np.ndarray) else type(array)
         if found != (shape, dtype):
-            raise VIMHError(f"{path}: '{key}' should be {dtype} {shape}, found {found}")
-    expected = {key: metadata[key] for key in SIZE} | {"image_size": n_pixels}
-    for key, value in expected.items():
-        if content.get(key, value) != value:
-            raise VIMHError(f"{path}: '{key}' should be {value} ({INFO}), found {content[key]!r}")
+            raise VIMHError(
+                f"{path}, record 0 and all others: '{key}' should be {dtype} {shape}, found {found}"
+            )
 
 
 def _label_rows(path: Path, rows: list[Any], n_parameters: int) -> NDArray[np.uint8]:

@@ -39,8 +39,15 @@ def learnable_heads(data: VIMH | VIMHSplit, most: int = 2000, seed: int = 0) -> 
     and ``classes_seen``; accuracy of the ``majority`` class, of the ``nearest_neighbour`` and of
     ``ridge`` (of the physical value, to the nearest class) on the halves that they were not fitted
     to; ``identifiable``, and ``because``.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two samples.
     """
     part = data.train if isinstance(data, VIMH) else data
+    if len(part) < 2:
+        raise ValueError(f"probes need at least 2 samples, found {len(part)}")
     order = np.random.default_rng(seed).permutation(len(part))[:most]
     images = part.images[order].reshape(len(order), -1).astype(float)
     images = images - images.mean(axis=0)

@@ -48,7 +48,7 @@ def read_sidecar(folder: Path) -> dict[str, Exact]:
     if not path.is_file():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {
                 name: Exact(arrays[f"{name}_values"], arrays[f"{name}_scale"])
                 for name in ("train", "test")

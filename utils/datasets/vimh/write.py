@@ -21,7 +21,13 @@ from utils.datasets.vimh.checks import (
     dtype_of,
 )
 from utils.datasets.vimh.errors import VIMHError
-from utils.datasets.vimh.metadata import INFO, check_metadata, check_name, metadata_text
+from utils.datasets.vimh.metadata import (
+    INFO,
+    check_agreement,
+    check_layout,
+    check_name,
+    metadata_text,
+)
 from utils.datasets.vimh.records import VIMH
 from utils.datasets.vimh.sidecar import write_sidecar
 
@@ -47,7 +53,8 @@ def write_vimh(vimh: VIMH, folder: str | Path, pickle: bool | None = None) -> Pa
     folder = Path(folder)
     metadata = _with_format(vimh.metadata, pickle)
     parts = {"train": vimh.train, "test": vimh.test}
-    check_metadata(metadata, "metadata")
+    check_layout(metadata, "metadata")
+    check_agreement(metadata, "metadata")
     check_name(folder.resolve().name, metadata, f"the name of folder {folder}")
     check_total(sum(map(len, parts.values())), metadata, "metadata")
     for part, split in parts.items():
