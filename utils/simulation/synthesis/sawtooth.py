@@ -34,13 +34,10 @@ def filtered_sawtooth(values: Values, sample_rate: int, n_first: int, n_samples:
 
 def sawtooth(values: Values, sample_rate: int, n_samples: int) -> np.ndarray:
     """Rising sawtooth from 0 at the first sample, exponentially decaying, ``(n_samples, n)``."""
-    time = np.arange(n_samples)[:, None] / sample_rate
-    audio = frequency(values["note_number"]) * time - 0.5
-    audio -= np.floor(audio)  # phase
-    audio *= 2
-    audio -= 1
-    audio *= np.exp(-time / 10 ** values["log10_decay_time"])
-    audio *= values["note_velocity"] / 127
+    audio = np.empty((n_samples, len(values["note_number"])))
+    fade = np.exp(-1 / (sample_rate * 10 ** values["log10_decay_time"]))  # from sample to sample
+    f, amplitude = frequency(values["note_number"]), values["note_velocity"] / 127
+    _draw_sawtooth(f, amplitude, fade, sample_rate, audio)
     return audio
 
 
@@ -116,6 +113,19 @@ def _sweep(
     envelope = adsr(*times, n_samples, sample_rate, n_first)
     octaves = values["filter_env_amount"].astype(np.float32) * envelope
     return cutoff.astype(np.float32) * np.float32(2) ** octaves
+
+
+@njit(cache=True, nogil=True)
+def _draw_sawtooth(
+    f: np.ndarray, amplitude: np.ndarray, fade: np.ndarray, sample_rate: int, audio: np.ndarray
+) -> None:
+    level = amplitude.copy()
+    for t in range(len(audio)):
+        time = t / sample_rate
+        for i in range(len(f)):
+            phase = f[i] * time - 0.5
+            audio[t, i] = level[i] * (2 * (phase - np.floor(phase)) - 1)
+            level[i] *= fade[i]
 
 
 @njit(cache=True, nogil=True)
