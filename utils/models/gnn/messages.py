@@ -146,7 +146,7 @@ class EdgeNetwork(nn.Module):
 
 
 class Entry(nn.Module):
-    """First layer for (activity, embedding), whose second half is the same in all frames."""
+    """First layer, for (activity, embedding) or, with ``embedding_dim`` 0, for activity alone."""
 
     def __init__(self, embedding_dim: int, hidden: int) -> None:
         super().__init__()
@@ -155,10 +155,12 @@ class Entry(nn.Module):
 
     def forward(self, scaled: Tensor, embeddings: Tensor) -> Tensor:
         """(.., neuron), (neuron, dim) -> (.., neuron, hidden)."""
-        of_activity, of_embedding = self.weight[:, 0], self.weight[:, 1:]
-        if not of_embedding.shape[1]:
-            return scaled[..., None] * of_activity + self.bias
-        return scaled[..., None] * of_activity + (embeddings @ of_embedding.mT + self.bias)
+        features = scaled[..., None]
+        if self.weight.shape[1] > 1:
+            shape = torch.broadcast_shapes(scaled.shape, embeddings.shape[:-1])
+            parts = features.expand(*shape, 1), embeddings.expand(*shape, -1)
+            features = torch.cat(parts, dim=-1)
+        return nn.functional.linear(features, self.weight, self.bias)
 
 
 def _after_entry(config: MessageConfig) -> nn.Sequential:
