@@ -15,8 +15,8 @@ STEPS_WITHOUT_STEP = 16  # steps of a parameter that does not say how large its 
 class Parameter:
     """A parameter that varies, and so has a head of its own.
 
-    ``minimum`` and ``maximum`` are in the parameter's own unit, ``step`` is the distance of two
-    classes; a missing step is a sixteenth of the range.
+    ``min`` and ``max`` are in the parameter's own unit, ``step`` is the distance of two classes;
+    where the file has no step, a sixteenth of the range.
     """
 
     name: str
