@@ -72,7 +72,8 @@ def test_rollouts_name_models_also_below_the_axis():
         for h in range(1, 5)
         for base in ("mean", "ar16")
     ]
-    ax = plot_rollout(pd.DataFrame(rows)).axes[0]
+    ax = plot_rollout(pd.DataFrame(rows), cells=1, windows=1200).axes[0]
+    assert "n = 1 cell, 1,200 windows" in (ax.get_title(loc="left") or ax.get_title())
     names = [text.get_text() for text in ax.texts]
     assert sorted(names) == ["ar16", "gnn", "persistence (-0.50)"]
     assert ax.get_ylim()[0] > -0.2
@@ -83,8 +84,8 @@ def test_truth_tells_coupled_pairs_apart():
     pairs = pd.DataFrame(
         {"to": "a", "from": "b", "strength": [0.1, 0.0, -0.1], "coupling": [0.5, 0.0, -0.5]}
     )
-    ax = plot_block_truth(pairs).axes[0]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+    (legend,) = plot_block_truth(pairs).legends
+    assert [text.get_text() for text in legend.get_texts()] == [
         "not coupled, n = 1",
         "coupled, n = 2",
     ]

@@ -89,11 +89,12 @@ def plot_halves(
     return figure
 
 
-def plot_rollout(scores: pd.DataFrame) -> Figure:
+def plot_rollout(scores: pd.DataFrame, **counts: int) -> Figure:
     """R2 of forecasts about the train mean, by the time ahead, one line per model.
 
-    ``scores`` are rows of ``ForecastScores.to_frame()``. Models that leave the axes below are
-    named there with the R2 of their last frame.
+    ``scores`` are rows of ``ForecastScores.to_frame()``; ``counts`` say what they rest on, such as
+    ``cells=300, windows=2000``. Models that leave the axes below are named there with the R2 of
+    their last frame.
     """
     figure, ax = plt.subplots(figsize=(5.4, 3.4), layout="constrained")
     rows = scores.drop_duplicates(["model", "horizon"])
@@ -109,7 +110,7 @@ def plot_rollout(scores: pd.DataFrame) -> Figure:
     seconds = rows["seconds"]
     ax.set(
         xlabel="time ahead (s)", ylabel="R2 about the train mean", ylim=(floor, 1.1 * best),
-        xlim=(0, seconds.max()), title="Forecasts of the test block, rolled out",
+        xlim=(0, seconds.max()), title=f"Forecasts of the test block, {style.count(**counts)}",
     )  # fmt: skip
     ax.figure.get_layout_engine().set(w_pad=0.06)
     names = {f"{name} ({end:.2f})" if end < floor else name: end for name, end in ends.items()}
@@ -139,7 +140,7 @@ def plot_block_truth(pairs: pd.DataFrame) -> Figure:
         xlabel="true coupling of the areas' latents", ylabel=f"mean weight ({WEIGHT})",
         title=f"Pairs of areas, {style.count(pairs=len(pairs))}",
     )  # fmt: skip
-    ax.legend(loc="upper left", fontsize=7)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 

@@ -97,7 +97,9 @@ def solve_couplings(drive: Drive, ridge: float, gram: Tensor | None = None) -> R
     ``ridge`` is in units of the mean variance of the messages; ``gram`` as in
     :meth:`Drive.statistics`.
     """
-    return solve_rows(drive.statistics(gram), torch.arange(drive.inputs.shape[1]), ridge)
+    solution = solve_rows(drive.statistics(gram), torch.arange(drive.inputs.shape[1]), ridge)
+    solution.connectivity.fill_diagonal_(0.0)  # it is, but for rounding
+    return solution
 
 
 def errors_left(train: Drive, validation: Drive, ridges: Sequence[float]) -> list[float]:

@@ -9,10 +9,13 @@ the trace from frame to frame, be it measured or forecast.
 
 from __future__ import annotations
 
+from math import exp
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
+
+SHORTEST = 0.5  # frames, of a memory beside the trace: two frames that share noise differ in it
 
 
 class State(NamedTuple):
@@ -43,21 +46,17 @@ class Observation(NamedTuple):
         smoothing : time constant of the activity's average, s.
         indicator : decay time of the indicator, s; 0 for deconvolved activity.
         """
-        longest = max(context / 2, 1.0)  # frames
-        frames = torch.logspace(0, 1, n_memories, base=longest, dtype=torch.float64)
-        gains = 1 - torch.exp(-1 / frames)
-        gains[0] = 1.0
-        decay = float(torch.exp(torch.tensor(-1 / (indicator * frame_rate)))) if indicator else 0.0
-        gain = 1 - torch.exp(torch.tensor(-1 / (smoothing * frame_rate), dtype=torch.float64))
-        averaged = _average(max(context - 1, 1), gain[None])[
-            :, 0
-        ]  # the first frame has none before
-        averaged = torch.nn.functional.pad(averaged, (context - len(averaged), 0))
-        activity = (
-            averaged if context == 1 else (averaged - decay * averaged.roll(-1)) / (1 - decay)
-        )
+        longest = max(context / 2, SHORTEST)
+        frames = torch.logspace(0, 1, n_memories - 1, base=longest / SHORTEST, dtype=torch.float64)
+        gains = torch.cat([torch.ones(1), 1 - torch.exp(-1 / (SHORTEST * frames))])
+        gain = 1 - exp(-1 / (smoothing * frame_rate))
+        decay = exp(-1 / (indicator * frame_rate)) if indicator else 0.0
         return cls(
-            _average(context, gains).float(), gains.float(), activity.float(), float(gain), decay
+            memory_weights=_average(context, gains).float(),
+            memory_gains=gains.float(),
+            activity_weights=_activity_weights(context, gain, decay).float(),
+            activity_gain=gain,
+            decay=decay,
         )
 
     def state(self, past: Tensor) -> State:
@@ -73,6 +72,15 @@ class Observation(NamedTuple):
         drive = (trace - self.decay * state.trace) / (1 - self.decay)
         activity = state.activity + self.activity_gain * (drive - state.activity)
         return State(trace, memories, activity)
+
+
+def _activity_weights(context: int, gain: float, decay: float) -> Tensor:
+    """Average of the indicator's inverse, from the second frame on: the first has none before."""
+    if context == 1:
+        return torch.ones(1)
+    averaged = _average(context - 1, torch.tensor([gain], dtype=torch.float64))[:, 0]
+    averaged = torch.nn.functional.pad(averaged, (1, 0))
+    return (averaged - decay * averaged.roll(-1)) / (1 - decay)
 
 
 def _average(n_frames: int, gains: Tensor) -> Tensor:
