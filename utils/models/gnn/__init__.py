@@ -2,6 +2,18 @@
 
 from utils.models.gnn.connectivity_fit import ConnectivityFit, load_connectivity
 from utils.models.gnn.fit import fit_connectivity
+from utils.models.gnn.oracle import connectivity_oracle
 from utils.models.gnn.settings import ConnectivitySettings
+from utils.models.gnn.uncertainty import Uncertainty, connectivity_uncertainty
+from utils.models.gnn.weak_form import Bumps
 
-__all__ = ["ConnectivityFit", "ConnectivitySettings", "fit_connectivity", "load_connectivity"]
+__all__ = [
+    "Bumps",
+    "ConnectivityFit",
+    "ConnectivitySettings",
+    "Uncertainty",
+    "connectivity_oracle",
+    "connectivity_uncertainty",
+    "fit_connectivity",
+    "load_connectivity",
+]
