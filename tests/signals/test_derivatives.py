@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.signals import derivative, savitzky_golay
+from utils.signals import derivative, remove_decay, savitzky_golay
 
 DT = 0.01
 TIMES = np.arange(200) * DT
@@ -81,6 +81,17 @@ def test_smoothing_takes_noise_away():
     noisy = truth + 0.1 * rng.standard_normal((200, 50))
     error = savitzky_golay(noisy)[15:-15] - truth[15:-15]
     assert error.std() < 0.1 * 0.3  # sqrt of the middle weight of a cubic over 31 frames: .27
+
+
+def test_drive_of_a_decaying_indicator_is_found():
+    """tau dC/dt = cos(wt) - C has C = (cos wt + tau w sin wt) / (1 + tau^2 w^2) in the end."""
+    tau, rate = 0.5, 4.0
+    drive, lagged = np.cos(rate * TIMES), np.sin(rate * TIMES)
+    calcium = (drive + tau * rate * lagged) / (1 + (tau * rate) ** 2)
+    np.testing.assert_allclose(remove_decay(calcium, DT, tau, window=9), drive, atol=5e-4)
+    np.testing.assert_allclose(remove_decay(calcium, DT, 0.0), savitzky_golay(calcium))
+    with pytest.raises(ValueError, match="tau = -1"):
+        remove_decay(calcium, DT, -1)
 
 
 def test_kind_of_numbers_is_kept():

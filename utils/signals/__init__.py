@@ -6,7 +6,12 @@ from utils.signals.baselines import (
 )
 from utils.signals.causal import bin_mean, bin_starts, causal_smooth
 from utils.signals.deconvolution import deconvolve_ar1
-from utils.signals.derivatives import DerivativeMethod, derivative, savitzky_golay
+from utils.signals.derivatives import (
+    DerivativeMethod,
+    derivative,
+    remove_decay,
+    savitzky_golay,
+)
 from utils.signals.fluorescence import (
     CAUSAL,
     baseline_floor,
@@ -39,6 +44,7 @@ __all__ = [
     "noise_level",
     "noise_std",
     "raised_cosines",
+    "remove_decay",
     "running_percentile_baseline",
     "savitzky_golay",
     "spectral_image",

@@ -81,6 +81,31 @@ def savitzky_golay(activity: ArrayLike, window: int = 31, order: int = 3) -> NDA
     return _savitzky_golay(_as_traces(activity), window, order)
 
 
+def remove_decay(
+    trace: ArrayLike, dt: float, tau: float, window: int = 31, order: int = 3
+) -> NDArray[np.floating]:
+    """What drives an indicator that decays with ``tau``: ``x`` in ``tau dC/dt = x - C``.
+
+    The linear inverse of the decay, ``C + tau dC/dt`` of Savitzky-Golay polynomials; nothing is
+    held positive, unlike in :func:`~utils.signals.deconvolve_ar1`, so that noise stays unbiased.
+    A connectivity fit of a calcium trace takes x as the activity, or where calcium follows a known
+    function of the activity, its inverse at x.
+
+    Parameters
+    ----------
+    trace : ``(time,)`` or ``(time, neuron)`` without its baseline; NaN where missing.
+    dt, tau : in the same unit of time.
+
+    Returns
+    -------
+    An array shaped as ``trace``, NaN where :func:`derivative` is.
+    """
+    if not tau >= 0:
+        raise ValueError(f"tau = {tau}: the time constant of a decay must not be negative")
+    smooth = savitzky_golay(trace, window, order)
+    return smooth + smooth.dtype.type(tau) * derivative(trace, dt, "savitzky_golay", window, order)
+
+
 def _savitzky_golay(
     activity: NDArray[np.floating], window: int, order: int, **slope: float
 ) -> NDArray[np.floating]:
