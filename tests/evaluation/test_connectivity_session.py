@@ -97,7 +97,7 @@ def test_other_labels_find_the_block_that_is_there():
     table = permutation_test(weights(1.0), AREAS, 199).set_index(["to", "from"])
     assert table.loc[("MOs", "VISp"), "p_corrected"] == pytest.approx(1 / 200)
     assert table.loc[("MOs", "RSPd"), "z"] < 0  # hears less than the other
-    assert table.drop(index=["MOs"])["p_corrected"].min() > 0.05
+    assert table.drop(index=["MOs"])["p_corrected"].min() > 4 / 200
     assert table.loc[[("MOs", "MOs"), ("VISp", "VISp")], "p"].isna().all()
     assert table.loc[("MOs", "VISp"), "n_pairs"] == 64
     assert table.loc[("MOs", "MOs"), "n_pairs"] == 56
@@ -181,7 +181,8 @@ def test_compares_with_the_truth():
     assert scores["auroc"] == 1
     assert scores["pearson"] > 0.8
     assert scores["sign_agreement"] == 1
-    assert scores["n_found"] == scores["found_coupled"] == 1
+    assert scores["n_found"] >= scores["found_coupled"] == 1
+    assert scores["auroc_z"] >= 0.8
     reverse = compare_with_truth(blocks, truth(VISp_MOs=-0.7))
     assert reverse["auroc"] < 1
     assert "n_found" not in reverse
