@@ -114,7 +114,7 @@ class ConnectivityFit:
 
     def save(self, folder: str | Path) -> None:
         """Write settings and what was found into a folder; an older fit there is replaced."""
-        tensors = {name: torch.as_tensor(getattr(self, name)) for name in ARRAYS}
+        tensors = {name: torch.as_tensor(getattr(self, name)).clone() for name in ARRAYS}
         for name in CURVES:
             curves = getattr(self, name)
             tensors |= {f"{name}.knots": curves.knots, f"{name}.pieces": curves.pieces}

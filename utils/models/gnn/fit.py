@@ -241,6 +241,12 @@ class _Fit:
                 f"(the last {self.config.held_out:.0%} are held out), but "
                 f"{self.stream.n_neurons} neurons need {needed} at least"
             )
+        if self.stream.n_left_out:
+            log.warning(
+                "%d of %d frames are left out, since values are missing",
+                self.stream.n_left_out,
+                self.stream.n_read,
+            )
         return batches
 
 

@@ -26,9 +26,11 @@ from utils.models.gnn.stream import Batch
 
 log = logging.getLogger(__name__)
 
-STARTS = (0.0625, 0.25, 1.0, 4.0)  # widths of the sigmoids psi may start from, in sd of activity
+STARTS = (0.0625, 0.25, 1.0, 4.0)  # widths of the sigmoids psi may start from, in sd of the knots
 DAMPING = 1e-6, 1e-12  # of Levenberg and Marquardt, at the start and at least
 ROW_DAMPING = 1e-4  # of steps that a row takes by itself
+TINY = 1e-100  # instead of 0, where nothing changes
+ROUNDING = 1e-16
 TRIALS = 6  # larger and larger dampings after a step that does not help
 
 
@@ -45,8 +47,9 @@ class State:
 
     @property
     def error(self) -> float:
-        """Share of the targets' sum of squares that is left."""
-        return float(self.rows.residual.sum() / self.statistics.own[:, -1, -1].sum())
+        """Share of the targets' sum of squares that is left, as far as rounding tells."""
+        total = self.statistics.own[:, -1, -1].sum().clamp(min=TINY)
+        return max(float(self.rows.residual.sum() / total), ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ class Projection:
 
     def _starts(self) -> list[Tensor]:
         n_types = 1 if self.labels is None else int(self.labels.max()) + 1
-        spread = torch.cat([batch.activity for batch in self.batches]).std()
-        shapes = [torch.tanh(self.basis.knots / (width * spread)) for width in STARTS]
+        knots = self.basis.knots
+        shapes = [torch.tanh(knots / (width * knots.std())) for width in STARTS]
         return [shape[:, None].repeat(1, n_types) for shape in shapes]
 
     def _phi(self, u: Tensor) -> Tensor:
@@ -143,9 +146,8 @@ class Projection:
         return left[:, :, :-1], left[:, :, -1]
 
     def _step(self, curvature: Tensor, slope: Tensor, damping: float) -> Tensor:
-        damped = curvature + damping * curvature.diagonal().mean() * torch.eye(
-            len(curvature), dtype=curvature.dtype, device=curvature.device
-        )
+        level = damping * curvature.diagonal().mean().clamp(min=TINY)
+        damped = curvature + level * torch.eye(len(curvature)).to(curvature)
         return torch.linalg.solve(damped, slope).view(-1, self.basis.n_curves).mT
 
     def _masks(self) -> Tensor:

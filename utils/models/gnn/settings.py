@@ -24,7 +24,7 @@ class ConnectivitySettings(Config):
         None, ge=0, description="on W, in mean squares of the messages; None: by held-out frames"
     )
     psi_knots: int = Field(40, ge=4)
-    phi_knots: int = Field(24, ge=4)
+    phi_knots: int = Field(40, ge=4)
     psi_rows: int = Field(8, ge=1, description="rows of W from which psi is learned")
     phi_rows: int = Field(100, ge=1, description="rows from which the shapes of phi are learned")
     phi_shapes: int = Field(4, ge=1, description="curves, beside 1, that all phi are mixed of")

@@ -24,8 +24,7 @@ def learn_shapes(own: Tensor, splines: Curves, number: int) -> Curves:
         what messages explain: ``Reduced.own``.
     """
     information, slopes = _without_constant(own)
-    common = information.mean(dim=0)
-    common.diagonal().add_(TINY * common.diagonal().mean())
+    common = _regular(information.mean(dim=0))
     shapes = _first_guess(information, slopes, common, number)
     for _ in range(SWEEPS):
         scores = _scores(information, slopes, shapes)
@@ -40,11 +39,18 @@ def _without_constant(own: Tensor) -> tuple[Tensor, Tensor]:
     Spline weights that are all 1 make the constant; each row has its own, which is minimised over.
     """
     total = own[:, :-1].sum(dim=1)  # (row, column) products of the constant
-    left = own[:, :-1] - own[:, :-1, :-1].sum(dim=2)[..., None] * (
-        total / total[:, :-1].sum(dim=1, keepdim=True).clamp(min=TINY)
-    ).unsqueeze(1)
+    floor = TINY * own[:, :-1, :-1].abs().amax(dim=(1, 2)).clamp(min=TINY)
+    share = total / total[:, :-1].sum(dim=1).maximum(floor)[:, None]
+    left = own[:, :-1] - own[:, :-1, :-1].sum(dim=2)[..., None] * share[:, None]
     left = left / own[:, -1, -1].clamp(min=TINY)[:, None, None]
     return left[..., :-1], left[..., -1]
+
+
+def _regular(matrix: Tensor) -> Tensor:
+    """Without the directions of rounding errors, in which it is not positive definite."""
+    values, vectors = torch.linalg.eigh((matrix + matrix.mT) / 2)
+    values = values.clamp(min=TINY * float(values[-1].clamp(min=TINY)))
+    return (vectors * values) @ vectors.mT
 
 
 def _first_guess(information: Tensor, slopes: Tensor, common: Tensor, number: int) -> Tensor:

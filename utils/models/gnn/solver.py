@@ -76,6 +76,7 @@ def eliminate_messages(
     messages = (inverse @ cross.flatten(1)).view_as(cross)
     self_weight = messages[rows, torch.arange(len(rows))] / inverse[rows, rows][:, None]
     messages = messages - inverse[:, rows, None] * self_weight  # own messages have no weight
+    messages[rows, torch.arange(len(rows))] = 0  # but for rounding
     explained = torch.einsum("sra,srb->rab", cross, messages)
     columns = own.diagonal(dim1=1, dim2=2)
     scale = columns[:, :-1].mean(dim=1, keepdim=True).clamp(min=torch.finfo(own.dtype).tiny)

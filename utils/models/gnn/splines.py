@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
+from utils.models.gnn.spline_kernels import fill_columns, fill_curves
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -32,16 +34,25 @@ class Curves:
 
     def __call__(self, u: Tensor) -> Tensor:
         """All curves at all ``u`` of any shape, (*shape, curve)."""
+        if u.device.type == "cpu":
+            values = np.empty((u.numel(), self.n_curves))
+            fill_curves(u.numpy().ravel(), self.knots.numpy(), self.pieces.numpy(), values)
+            return torch.from_numpy(values).view(*u.shape, -1)
         piece, x = self._locate(u)
-        return _horner(self.pieces.permute(1, 0, 2)[:, piece], x[..., None])
+        return _horner(self.pieces.transpose(0, 1)[:, piece], x[..., None])
 
     def of_columns(self, u: Tensor, labels: Tensor | None = None) -> Tensor:
         """One curve for each column of ``u`` (..., column): that of its label, or the first."""
-        piece, x = self._locate(u)
-        table = self.pieces.permute(1, 0, 2)  # (power, piece, curve)
         if labels is None:
-            return _horner(table[:, :, 0].contiguous()[:, piece], x)
-        return _horner(table.reshape(4, -1)[:, piece * self.n_curves + labels], x)
+            labels = torch.zeros(u.shape[-1], dtype=torch.int64, device=u.device)
+        if u.device.type == "cpu":
+            rows = np.ascontiguousarray(u).reshape(-1, len(labels))
+            values = np.empty_like(rows)
+            fill_columns(rows, self.knots.numpy(), self.pieces.numpy(), labels.numpy(), values)
+            return torch.from_numpy(values).view(u.shape)
+        piece, x = self._locate(u)
+        table = self.pieces.transpose(0, 1).flatten(1)  # (power, piece x curve)
+        return _horner(table[:, piece * self.n_curves + labels], x)
 
     def mix(self, weights: Tensor) -> Curves:
         """Linear combinations of the curves, ``weights`` (curve, new curve)."""

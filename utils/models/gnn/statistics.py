@@ -58,6 +58,11 @@ def collect(
     messages : activity (frame, neuron) to what neurons send (frame, sender).
     columns : the same to the own columns of the rows (frame, row, column), without the target.
     rows : (row,) neurons whose targets are explained.
+
+    Raises
+    ------
+    ValueError
+        There are no frames.
     """
     total = None
     for batch in batches:
@@ -66,6 +71,8 @@ def collect(
         own = torch.cat([own, batch.target[:, rows, None]], dim=2)
         part = Statistics(sent.mT @ sent, _cross(sent, own), _products(own), len(own))
         total = part if total is None else total + part
+    if total is None:
+        raise ValueError("no frame without a missing value is left to learn from or to hold out")
     return total
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,10 +15,8 @@ from utils.models.gnn.weak_form import Bumps
 from utils.signals import derivative as estimate_derivative
 from utils.signals import savitzky_golay
 
-log = logging.getLogger(__name__)
-
 MARGIN = 31  # frames on both sides of a batch that a derivative may look at
-VALUES_AT_ONCE = 2_000_000  # activities in a batch
+VALUES_AT_ONCE = 1_000_000  # activities in a batch
 
 
 class Batch(NamedTuple):
@@ -63,6 +60,7 @@ class FrameStream:
         if not self.dt > 0:
             raise ValueError(f"dt must be a positive time between frames; found {self.dt}")
         self.n_frames, self.n_neurons = shape
+        self.n_read = self.n_left_out = 0  # equations so far, the latter for missing values
 
     def batches(self, first: int, last: int, every: int = 1) -> Iterator[Batch]:
         """Every so many frames of ``[first, last)`` that have no missing value."""
@@ -83,6 +81,7 @@ class FrameStream:
         if self.inputs is not None:
             target = target - self._get("inputs", slice(begin, end, every))
         present = np.isfinite(activity).all(axis=1) & np.isfinite(target).all(axis=1)
+        self._count(present)
         return Batch(self._tensor(activity[present]), self._tensor(target[present]), _as_it_is)
 
     def _estimate(self, begin: int, end: int, every: int) -> tuple[NDArray, NDArray]:
@@ -104,12 +103,18 @@ class FrameStream:
         target = bumps.slopes(trace, self.dt)
         if self.inputs is not None:
             target = target - bumps.average(self._get("inputs", slice(begin, end + bumps.width)))
-        present = torch.from_numpy(np.isfinite(target).all(axis=1)).to(self.device)
+        present = np.isfinite(target).all(axis=1)
+        self._count(present)
+        kept = torch.from_numpy(present).to(self.device)
         return Batch(
             self._tensor(np.nan_to_num(trace)),
-            self._tensor(target)[present],
-            lambda values: bumps.average(values)[present],
+            self._tensor(target[present]),
+            lambda values: bumps.average(values)[kept],
         )
+
+    def _count(self, present: NDArray[np.bool_]) -> None:
+        self.n_read += len(present)
+        self.n_left_out += len(present) - int(present.sum())
 
     def _get(self, name: str, frames: slice) -> NDArray[np.float64]:
         return np.asarray(getattr(self, name)[frames], dtype=np.float64)

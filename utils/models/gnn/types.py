@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 COMPONENTS = 4
 DISTINCT = 0.5  # silhouette below which clusters are no types (Kaufman & Rousseeuw 1990)
+ROUNDING = 1e-9
 SAMPLE = 2000  # neurons of which silhouettes are averaged
 
 
@@ -26,28 +28,43 @@ class Types(NamedTuple):
 def find_types(phi: Tensor, n_types: int | None, max_types: int) -> Types:
     """Ward clusters of the curves phi (level, neuron), constants left out.
 
-    The number is estimated as that of the largest mean silhouette, or 1 where no clusters are
-    distinct; without ``n_types`` it is used.
+    Curves are compared by their principal components over neurons, as they are and with the first
+    two in units of their own deviation: what types share may vary far less than what sets them
+    apart from others. Of both, and of all numbers, the clusters of the largest mean silhouette are
+    taken; the number is 1 where even those are not distinct. ``n_types`` overrules the number.
     """
     curves = (phi - phi.mean(dim=0)).cpu().numpy().T / len(phi) ** 0.5  # (neuron, level)
     axes = np.linalg.svd(curves - curves.mean(axis=0), full_matrices=False)
     scores = axes.U * axes.S
-    points = scores[:, :COMPONENTS]
-    embeddings = np.zeros((len(points), 2), np.float32)
-    embeddings[:, : points.shape[1]] = points[:, :2]
-    if len(points) < 3:
-        return Types(np.zeros(len(points), np.int64), 1, embeddings)
-    tree = linkage(points, "ward")
-    estimated = _estimate(points, tree, max_types)
-    labels = fcluster(tree, n_types or estimated, "maxclust").astype(np.int64) - 1
+    embeddings = np.zeros((len(scores), 2), np.float32)
+    embeddings[:, : scores.shape[1]] = scores[:, :2]
+    if len(scores) < 3:
+        return Types(np.zeros(len(scores), np.int64), 1, embeddings)
+    whitened = axes.U[:, :2] * (axes.S[:2] > ROUNDING * axes.S[0])
+    trees = [(points, linkage(points, "ward")) for points in (scores[:, :COMPONENTS], whitened)]
+    estimated, labels = _most_distinct(trees, range(2, min(max_types, len(scores) - 1) + 1))
+    if n_types == 1 or (n_types is None and estimated == 1):
+        labels = np.zeros(len(scores), np.int64)
+    elif n_types is not None:
+        _, labels = _most_distinct(trees, [n_types])
     return Types(labels, estimated, embeddings)
 
 
-def _estimate(points: NDArray[np.floating], tree: NDArray, max_types: int) -> int:
-    size = min(len(points), SAMPLE)
-    scores = {1: DISTINCT}
-    for number in range(2, min(max_types, len(points) - 1) + 1):
-        labels = fcluster(tree, number, "maxclust")
-        if len(np.unique(labels)) == number:
-            scores[number] = silhouette_score(points, labels, sample_size=size, random_state=0)
-    return max(scores, key=scores.__getitem__)
+def _most_distinct(
+    trees: list[tuple[NDArray, NDArray]], numbers: Iterable[int]
+) -> tuple[int, NDArray[np.int64]]:
+    """Number and labels of the clusters of the largest silhouette; 1 where none are distinct."""
+    best, number, labels = -1.0, 1, np.zeros(0, np.int64)
+    for points, tree in trees:
+        for wanted in numbers:
+            found = fcluster(tree, wanted, "maxclust").astype(np.int64) - 1
+            score = _silhouette(points, found)
+            if score > best or not len(labels):
+                best, number, labels = score, wanted, found
+    return (number if best > DISTINCT else 1), labels
+
+
+def _silhouette(points: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    if not 1 < labels.max() + 1 < len(labels):
+        return -1.0
+    return silhouette_score(points, labels, sample_size=min(len(labels), SAMPLE), random_state=0)
