@@ -10,7 +10,8 @@ anything. So the model is fitted in two steps, both in closed form.
   psi(u_j) explain it, u_j being the activity of another neuron with the indicator removed; so does
   past behaviour. Ridge penalty, decay of the indicator and bend of psi are chosen on validation.
 
-Forecasts are rolled out frame by frame; behaviour stays as it was last seen.
+Forecasts are rolled out frame by frame. Behaviour stays as it was last seen for that second, and
+counts as at its mean from then on: held longer it made forecasts worse.
 
 A weight W_ij says that the activity of j foretells what i does, beyond what i's own past, the other
 neurons and behaviour say. A synapse does that. A common source that was not recorded does it, too.
@@ -108,6 +109,12 @@ class GNNForecaster(Forecaster):
     def _route(self) -> Route:
         return Route(*(getattr(self, name) for name in Route._fields))
 
+    @property
+    def _step(self) -> int:
+        """Frames over which inputs are looked for."""
+        fitted = self._fitted()
+        return min(max(round(self.config.step * fitted.frame_rate), 1), fitted.horizon)
+
     def _fit(self, data: WindowData) -> None:
         centre, deviation = train_moments(data)
         self.centre, self.scale = centre.float(), inverse_deviation(deviation).float()
@@ -132,16 +139,19 @@ class GNNForecaster(Forecaster):
         self.own_message = solution.own[:, 0].float()
 
     def _forecast(self, past: Tensor, mask: Tensor | None, covariates: Tensor | None) -> Tensor:
-        behaviour = self._behaviour(covariates, len(past))
-        route = self._route
-        common = with_constant(behaviour) @ route.reached_in_common
+        past, mask, covariates = (
+            each if each is None else each.cpu() for each in (past, mask, covariates)
+        )
+        seen, route = self._behaviour(covariates, len(past)), self._route
 
-        def inputs(state: State) -> Tensor:
+        def inputs(state: State, frame: int) -> Tensor:
+            behaviour = seen if frame < self._step else torch.zeros_like(seen)
             messages = route.messages(state.activity, behaviour)
+            common = with_constant(behaviour) @ route.reached_in_common
             return common + messages @ self.connectivity.T + messages * self.own_message
 
         observation = self._observation(self.chosen.indicator)
-        state = observation.state(self._standardised(past.cpu(), mask))
+        state = observation.state(self._standardised(past, mask))
         future = self._rolled_out(observation, state, self._fitted().horizon, inputs)
         return self.centre + torch.where(self.scale > 0, 1 / self.scale, 0.0) * future
 
@@ -181,9 +191,9 @@ class GNNForecaster(Forecaster):
 
         Least squares over the frames of ``step``; nothing where none of them was observed.
         """
-        n = min(max(round(self.config.step * self._fitted().frame_rate), 1), batch.future.shape[1])
-        alone = self._rolled_out(observation, state, n, lambda _: 0.0)
-        pushed = self._rolled_out(observation, state, n, lambda _: 1.0)
+        n = self._step
+        alone = self._rolled_out(observation, state, n, lambda *_: 0.0)
+        pushed = self._rolled_out(observation, state, n, lambda *_: 1.0)
         response = pushed - alone  # (window, frame, neuron), the same in all windows
         miss = self._standardised(batch.future[:, :n]) - alone
         seen = response if batch.future_mask is None else response * batch.future_mask[:, :n]
@@ -194,13 +204,16 @@ class GNNForecaster(Forecaster):
         observation: Observation,
         state: State,
         n_frames: int,
-        inputs: Callable[[State], Tensor | float],
+        inputs: Callable[[State, int], Tensor | float],
     ) -> Tensor:
-        """Standardised traces of the next frames, (batch, frame, neuron); Euler steps."""
+        """Standardised traces of the next frames, (batch, frame, neuron); Euler steps.
+
+        ``inputs`` are per second, from the state before frame 0, 1, ...
+        """
         traces = []
-        for _ in range(n_frames):
+        for frame in range(n_frames):
             own = (state.memories * self.own[:, :-1]).sum(dim=2) + self.own[:, -1]
-            rate = own + inputs(state)
+            rate = own + inputs(state, frame)
             state = observation.next(state, state.trace + rate / self._fitted().frame_rate)
             traces.append(state.trace)
         return torch.stack(traces, dim=1)
