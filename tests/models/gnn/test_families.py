@@ -95,6 +95,17 @@ def test_receivers_are_told_apart_by_psi_alone():
     assert cluster_accuracy(truth.fit(messages="receiver_type").types, truth.types) == 1
 
 
+def test_known_types_are_taken():
+    truth = world(sender=True, n=12, seed=3)
+    shuffled = np.random.default_rng(0).permutation(12)
+    mixed = truth.fit(messages="sender_type", types=tuple(truth.types[shuffled].tolist()))
+    known = truth.fit(messages="sender_type", types=tuple((truth.types + 5).tolist()))
+    np.testing.assert_array_equal(known.types, truth.types)
+    assert rate_error(known, truth) < 0.02 < rate_error(mixed, truth)
+    with pytest.raises(ValueError, match="types: 2 given for 12 neurons"):
+        truth.fit(types=(0, 1))
+
+
 def test_fit_with_types_is_kept_and_run(tmp_path):
     truth = world(sender=True, receiver=True)
     fit = truth.fit(messages="both_types")

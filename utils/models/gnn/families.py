@@ -3,7 +3,8 @@
 Types and their psi are found in turn. One psi for all gives a first W, phi and types, clusters of
 phi. Given types, variable projection finds psi for each: receivers of one type are rows of W that
 share psi, senders of one type are columns that do. Where only receivers differ, how psi would have
-to change for a row alone tells its type, too.
+to change for a row alone tells its type, too. A first psi that fits none of the types can hide
+them: then types must be known (setting ``types``), and psi and W are found all the same.
 
 Each psi comes with a factor of its own, which the weights from its senders to its receivers take
 up: data do not tell a steep psi with small weights from a flat one with large weights.

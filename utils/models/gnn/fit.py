@@ -88,6 +88,8 @@ class _Fit:
     """The steps of a fit, which share the recording, its settings and the order of rows."""
 
     def __init__(self, stream: FrameStream, config: ConnectivitySettings, seed: int) -> None:
+        if config.types is not None and len(config.types) != stream.n_neurons:
+            raise ValueError(f"types: {len(config.types)} given for {stream.n_neurons} neurons")
         self.stream, self.config, self.seed = stream, config, seed
         self.border = round((1 - config.held_out) * stream.n_frames)
         order = np.random.default_rng(seed).permutation(stream.n_neurons)
@@ -131,7 +133,7 @@ class _Fit:
 
     def learn_receptions(self, psi: Tensor) -> Tensor | None:
         """What each neuron receives by a psi of its own, (level, neuron) in units of du/dt."""
-        if self.config.messages == "sender_type":
+        if self.config.messages == "sender_type" or self.config.types is not None:
             return None
         curves, strengths = [], []
         for rows in torch.arange(self.stream.n_neurons).split(self.config.phi_rows):
@@ -189,12 +191,15 @@ class _Fit:
         return choose_penalty(train.of_rows(some), held_out, rows[some], PENALTIES)
 
     def find_types(self, solution: _Solution, receptions: Tensor | None = None) -> Types:
-        """Clusters of phi, and of receptions where psi depends on the receiver."""
+        """Clusters of phi, and of receptions where psi depends on the receiver; or known types."""
         curves = solution.shapes(self.levels) @ solution.phi
         curves = curves - curves.mean(dim=0)
         if receptions is not None:
             curves = torch.cat([curves, receptions])
-        return find_types(curves, self.config.n_types, self.config.max_types)
+        found = find_types(curves, self.config.n_types, self.config.max_types)
+        if self.config.types is None:
+            return found
+        return found._replace(labels=np.unique(self.config.types, return_inverse=True)[1])
 
     def as_fit(self, solution: _Solution, types: Types) -> ConnectivityFit:
         """Take the scale and constant of psi into W and phi."""

@@ -18,6 +18,9 @@ class ConnectivitySettings(Config):
         "savitzky_golay", description="of the derivative where none is given; test functions: weak"
     )
     messages: Messages = Field("same", description="types that psi depends on, see families.py")
+    types: tuple[int, ...] | None = Field(
+        None, description="of the neurons, where they are known; None: clusters of phi"
+    )
     n_types: int | None = Field(None, ge=1, description="of neurons; None: estimated")
     max_types: int = Field(40, ge=2, description="largest number that an estimate tries")
     penalty: float | None = Field(
