@@ -97,10 +97,11 @@ def test_keeps_its_connectivity_in_a_folder(fitted, tmp_path):
 
 def test_behaviour_helps_where_it_drives():
     rng = np.random.default_rng(0)
-    wheel = np.zeros((5000, 1))
+    wheel, rates = np.zeros((5000, 1)), np.zeros((5000, 3))
     for t in range(1, len(wheel)):
         wheel[t] = 0.95 * wheel[t - 1] + rng.standard_normal(1)
-    activity = (wheel + 5 * rng.standard_normal((5000, 3))).astype(np.float32)
+        rates[t] = rates[t - 1] + (wheel[t - 1] - rates[t - 1]) / (2 * RATE)
+    activity = (rates + rng.standard_normal((5000, 3))).astype(np.float32)
     data = windows(activity, covariates=wheel.astype(np.float32), covariate_names=("wheel",))
     batch = data.test.batch(torch.arange(len(data.test)))
     seeing, blind = (build_forecaster("gnn", covariates=use).fit(data) for use in (True, False))
