@@ -63,15 +63,17 @@ def test_response_norm_scales_by_the_energy_relative_to_other_channels():
 
 def test_divisive_norm_starts_with_the_mean_over_channels_of_the_place():
     x = sequence()
-    expected = x / (1 + x.abs().mean(2, keepdim=True))
+    expected = x / (1 + x.square().mean(2, keepdim=True)).sqrt()
     torch.testing.assert_close(norm("divisive")(x), expected)
 
 
 def test_divisive_norm_sees_past_frames_and_repeats_the_first():
     x = sequence(1, 4, CHANNELS, 1, 1)
-    pool = x.abs().mean(2, keepdim=True)
+    pool = x.square().mean(2, keepdim=True)
     past = torch.stack([pool[:, max(t - 1, 0)] for t in range(4)], dim=1)
-    torch.testing.assert_close(norm("divisive", frames=2)(x), x / (1 + (pool + past) / 2))
+    recent = torch.tensor(2.0).sigmoid()  # the past has aged by twice the time constant
+    expected = x / (1 + recent * pool + (1 - recent) * past).sqrt()
+    torch.testing.assert_close(norm("divisive", frames=2)(x), expected)
 
 
 def test_divisive_norm_never_changes_a_sign():

@@ -36,12 +36,20 @@ class TwinCore(nn.Module):
         self.modulator = build_modulator(config.modulator, behavior_dims, features)
         self.recurrent = build_recurrent(config.recurrent, self.modulator.out_channels)
         self.out_channels = self.recurrent.out_channels
+        self.recurs = "convgru" in config.modulator.type or config.recurrent.type != "none"
 
-    def forward(self, frames: Tensor | None, behavior: Tensor | None, last: bool = False) -> Tensor:
+    def forward(
+        self,
+        frames: Tensor | None,
+        behavior: Tensor | None,
+        last: bool = False,
+        keep: int | None = None,
+    ) -> Tensor:
         """Frames (batch, channel, frame, row, column) and behaviour (batch, frame, column).
 
         Returns features (phase * batch, channel, frame, row, column); their last frame is that of
-        the inputs. With ``last`` there is only the phase that this frame belongs to.
+        the inputs. With ``last`` there is only the phase that this frame belongs to; ``keep`` is
+        how many frames are wanted at least: behind the convnet only a recurrence needs others.
         """
         features = None
         if frames is not None:
@@ -50,6 +58,9 @@ class TwinCore(nn.Module):
             features = self.convnet(self.frontend(frames), last)
             if behavior is not None:
                 behavior = self._in_phase(behavior, features.shape[2], last)
+            if keep and not self.recurs:
+                features = features[:, :, -keep:]
+                behavior = None if behavior is None else behavior[:, -keep:]
         return self.recurrent(self.modulator(features, behavior))
 
     def _whole_phases(self, frames: Tensor) -> Tensor:

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from utils.config import ConfigError
+from utils.models.v1_twin.blocks import Block
 from utils.models.v1_twin.losses import LossName, twin_loss
+from utils.models.v1_twin.norms import DivisiveNorm
 from utils.models.v1_twin.readout import GaussianReadout
 from utils.models.v1_twin.task import Sequences
 from utils.models.v1_twin.twin import V1Twin
@@ -51,7 +53,8 @@ def start_at_features(
 ) -> None:
     """Readouts that look where features and responses go together, weighted by ridge regression.
 
-    The mask keeps its size. Gain and bias of each cell are fitted to the loss at the end.
+    Before, filters are scaled to what a divisive norm can tell apart. The mask keeps its size. Gain
+    and bias of each cell are fitted to the loss at the end.
 
     Parameters
     ----------
@@ -69,12 +72,43 @@ def start_at_features(
     start_at_mean_rates(model, mean_rates)
     training = model.training
     model.eval()
+    scale_to_norms(model, batches)
     for name, averages in _triggered_averages(model, batches, mean_rates, n_batches).items():
         _look_at_the_best_place(model.readouts[name], averages)
     seen = _drives(model, batches, mean_rates, -(-n_batches // 5))  # two numbers need fewer
     for name, (drive, responses, mask) in seen.items():
         _fit_gain_and_bias(model.readouts[name], model.output, drive, responses, mask, loss)
     model.train(training)
+
+
+@torch.no_grad()
+def scale_to_norms(model: V1Twin, batches: Batches, *, n_batches: int = 2) -> None:
+    """Scale filters so that what comes to a divisive norm has a root mean square of 1.
+
+    In images of the world low spatial frequencies are the strongest by far: a norm would divide all
+    others by them.
+    """
+    blocks = [part for part in model.core.modules() if isinstance(part, Block)]
+    for block in blocks:
+        if isinstance(block.norm, DivisiveNorm):
+            squares = _mean_squares(model, block.norm, islice(batches, n_batches))
+            scale = squares.clamp(min=torch.finfo(squares.dtype).tiny).rsqrt()
+            for weight in (block.conv.weight, block.conv.bias):
+                if weight is not None:
+                    weight.mul_(scale.view(-1, *[1] * (weight.ndim - 1)))
+
+
+def _mean_squares(model: V1Twin, norm: nn.Module, batches: Batches) -> Tensor:
+    """(channel,) of what comes to a norm."""
+    found = []
+    hook = norm.register_forward_pre_hook(
+        lambda _, inputs: found.append(inputs[0].square().mean((0, 1, 3, 4)))
+    )
+    for batch in batches:
+        for name, part in batch.items():
+            _features(model, name, part)
+    hook.remove()
+    return torch.stack(found).mean(0)
 
 
 class _Averages(NamedTuple):

@@ -15,6 +15,8 @@ from utils.models.v1_twin.config import BlockConfig
 from utils.models.v1_twin.convolution import convolve, per_frame, repeat_first
 
 EPS = 1e-5
+PACE = 10.0  # of logarithms: an optimiser moves them by its step, weights by a share of themselves
+RECENT = 0.25  # of the frames: time constant with which a pool forgets at the start
 
 
 class FrameNorm(nn.Module):
@@ -63,10 +65,11 @@ class GlobalResponseNorm(nn.Module):
 
 
 class DivisiveNorm(nn.Module):
-    """Divide each channel by 1 + a learned, positive pool of all channels at its place.
+    """Divide each channel by the root of 1 + a learned, positive pool of all squares at its place.
 
-    The pool is a filter of the absolute features over the last frames (present one included), as
-    in models of gain control in visual cortex (Heeger 1992; Carandini & Heeger 2012).
+    The pool is a filter of the squared features over the last frames (present one included), as in
+    models of gain control in visual cortex (Heeger 1992; Carandini & Heeger 2012): squared
+    afterwards, a channel is its energy divided by that of all.
     """
 
     def __init__(self, channels: int, frames: int) -> None:
@@ -74,16 +77,18 @@ class DivisiveNorm(nn.Module):
         self.start = math.log(math.expm1(1 / channels))  # softplus makes it 1 / channels
         self.weight = nn.Parameter(torch.zeros(channels, channels))
         self.time = nn.Parameter(torch.zeros(channels, frames))
+        age = torch.arange(frames - 1, -1, -1, dtype=torch.get_default_dtype())
+        self.register_buffer("recency", -age / (RECENT * frames), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frame, channel, row, column) -> the same shape."""
-        weights = functional.softplus(self.weight + self.start)[..., None, None, None]
-        pool = convolve(x.abs(), weights)
+        weights = functional.softplus(PACE * self.weight + self.start)
+        pool = convolve(x.square(), weights[..., None, None, None])
         if self.time.shape[1] > 1:
-            over_time = self.time.softmax(1)[:, None, :, None, None]
+            over_time = (PACE * self.time + self.recency).softmax(1)[:, None, :, None, None]
             past = repeat_first(pool, over_time.shape[2] - 1)
             pool = convolve(past, over_time, groups=len(over_time))
-        return x / (1 + pool)
+        return x * (1 + pool).rsqrt()
 
 
 def build_norm(config: BlockConfig) -> nn.Module:

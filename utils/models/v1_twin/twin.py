@@ -86,7 +86,7 @@ class V1Twin(nn.Module):
         ValueError
             Unknown data set, missing input, wrong shape, or too few frames; the message says which.
         """
-        features = self._features(dataset, stimulus, behavior, n_bins or 1)
+        features = self._features(dataset, stimulus, behavior, n_bins)
         n_bins = n_bins or features.shape[2] * self.core.phases
         kept = -(-n_bins // self.core.phases)
         drive = self.readouts[dataset](features[:, :, -kept:])
@@ -120,7 +120,7 @@ class V1Twin(nn.Module):
         self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None = None
     ) -> Tensor:
         """Features (batch, channel, frame, row, column) that the readout of a data set sees."""
-        features = self._features(dataset, stimulus, behavior, n_bins=1)
+        features = self._features(dataset, stimulus, behavior, n_bins=None)
         return unfold_phases(features, self.core.phases)
 
     def core_parameters(self) -> Iterator[nn.Parameter]:
@@ -135,20 +135,21 @@ class V1Twin(nn.Module):
                 yield from parts[dataset].parameters()
 
     def _features(
-        self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None, n_bins: int
+        self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None, n_bins: int | None
     ) -> Tensor:
-        """Core features in phases, of at least ``n_bins`` bins."""
+        """Core features in phases, of at least ``n_bins`` bins; of all where None."""
         frames, behavior = self._inputs(dataset, stimulus, behavior)
         n_frames = behavior.shape[1] if frames is None else frames.shape[2]
         lost, phases = self.core.lost_frames, self.core.phases
         possible = max(n_frames - lost, 0) // phases * phases
-        if n_bins > possible:
+        wanted = n_bins or 1
+        if wanted > possible:
             raise ValueError(
-                f"data set '{dataset}': {n_bins} bins are to be predicted, but {n_frames} frames "
+                f"data set '{dataset}': {wanted} bins are to be predicted, but {n_frames} frames "
                 f"allow {possible}: the first {lost} are context, the others count in steps of "
                 f"{phases}"
             )
-        return self.core(frames, behavior)
+        return self.core(frames, behavior, keep=n_bins and -(-n_bins // phases))
 
     def _inputs(
         self, dataset: str, stimulus: Tensor | None, behavior: Tensor | None

@@ -8,7 +8,7 @@ import torch
 
 from utils.config import ConfigError
 from utils.models.v1_twin.fit import known_rates
-from utils.models.v1_twin.initialise import start_at_features, start_at_mean_rates
+from utils.models.v1_twin.initialise import scale_to_norms, start_at_features, start_at_mean_rates
 from utils.models.v1_twin.losses import loss_sums
 
 
@@ -67,6 +67,26 @@ def test_it_explains_more_than_the_mean_rate_before_any_training(noise_data, noi
                 found = model(name, part.stimulus, n_bins=part.mask.shape[1])
             gained[name] += loss_sums("poisson", found, counts, part.mask, rates[name]).gain.sum()
     assert min(gained.values()) > 2  # nats
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_filters_that_hear_little_are_as_loud_as_others_to_a_divisive_norm(
+    noise_data, noise_twin, bias
+):
+    data = noise_data()
+    block = {"channels": 4, "kernel": [1, 3, 3], "norm": "divisive", "bias": bias}
+    model = noise_twin(data, convnet={"type": "vanilla", "blocks": [block]})
+    filters = model.core.convnet.blocks[0]
+    filters.conv.weight.data.mul_(torch.tensor([1e-3, 1.0, 1.0, 50.0])[:, None, None, None, None])
+    seen = []
+    filters.norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    scale_to_norms(model, data.train_dataloader(), n_batches=1)
+    seen.clear()
+    batch = next(iter(data.train_dataloader()))
+    for name, part in batch.items():
+        model(name, part.stimulus, part.behavior)
+    squares = torch.stack([x.square().mean((0, 1, 3, 4)) for x in seen]).mean(0)
+    torch.testing.assert_close(squares, torch.ones(4), rtol=0.1, atol=0)
 
 
 def test_only_gaussian_readouts_have_a_place(noise_data, noise_twin):
