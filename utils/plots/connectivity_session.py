@@ -140,7 +140,7 @@ def plot_block_truth(pairs: pd.DataFrame) -> Figure:
         xlabel="true coupling of the areas' latents", ylabel=f"mean weight ({WEIGHT})",
         title=f"Pairs of areas, {style.count(pairs=len(pairs))}",
     )  # fmt: skip
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
