@@ -131,12 +131,13 @@ def test_activity_and_rollout(rng, n):
 
 def test_rollout_curves_name_the_step_where_they_fall():
     curves = {"fit": np.r_[np.ones(30), np.full(20, -np.inf)], "null": np.full(50, np.nan)}
-    figure = network_dynamics.plot_rollout_r2(curves, lyapunov_steps=20)
+    figure = network_dynamics.plot_rollout_r2(curves, lyapunov_steps=20, starts=2)
     figure.canvas.draw()
     (ax,) = figure.axes
     assert legend(ax) == ["fit: 30 steps above 0.9", "null: 0 steps above 0.9"]
     assert sum(line.get_xdata()[0] in (20, 40) for line in ax.lines) == 2
-    assert "20 steps" in ax.get_title(loc="left")
-    steady = network_dynamics.plot_rollout_r2({"fit": np.ones(5)})
-    assert "not chaotic" in steady.axes[0].get_title(loc="left")
+    assert ax.texts[0].get_text() == "n = 2 starts"
+    assert "20 steps" in ax.get_title()
+    steady = network_dynamics.plot_rollout_r2({"fit": np.ones(5)}, starts=1)
+    assert "not chaotic" in steady.axes[0].get_title()
     assert legend(steady.axes[0]) == ["fit: all 5 steps above 0.9"]

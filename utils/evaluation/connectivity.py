@@ -110,7 +110,12 @@ class ConnectivityEvaluation:
             "phi": plot_phi(functions.u, functions.phi, types, functions.true_phi),
             "types": plot_embeddings(self.fit.embeddings, types, self.fit.types),
             "rollout": plot_rollout(self.held_out[0].observed, self.predicted[0], network.dt),
-            "rollout_r2": plot_rollout_r2({"fit": self.rollout}, self.scores["lyapunov_steps"]),
+            "rollout_r2": plot_rollout_r2(
+                {"fit": self.rollout},
+                self.scores["lyapunov_steps"],
+                neurons=len(types),
+                starts=len(self.predicted),
+            ),
         }
 
 

@@ -14,12 +14,20 @@ from utils.evaluation.network_functions import scaled_weights
 from utils.evaluation.network_truth import additive_inputs, true_weights
 from utils.metrics import connectivity_scores
 from utils.models.gnn import ConnectivityFit, ConnectivitySettings, fit_connectivity
-from utils.models.gnn.config import GradientConfig
+from utils.models.gnn.config import GradientConfig, OdeMethod
 from utils.models.gnn.weak_form import Bumps
 from utils.signals import DerivativeMethod
 from utils.simulation import Network, NetworkConfig
 
 SHOWN = ("r2", "slope", "spearman", "auprc")
+
+
+class SchemeComparison(Config):
+    """Arguments of :func:`utils.models.gnn.schemes.compare_schemes`."""
+
+    evaluations: PositiveInt = Field(3000, description="of the model, in each scheme")
+    recurrent_steps: tuple[PositiveInt, ...] = (1, 4, 16, 32, 64)
+    ode_methods: tuple[OdeMethod, ...] = ("dopri5", "rk4", "euler", "midpoint", "heun3")
 
 
 class ConnectivityExperiment(Config):
@@ -30,7 +38,7 @@ class ConnectivityExperiment(Config):
     data : the network that is simulated.
     fit : settings of :func:`utils.models.gnn.fit_connectivity`.
     noises, estimates : see :func:`compare_estimates`.
-    gradient, evaluations : for :func:`utils.models.gnn.compare_schemes`.
+    gradient, schemes : what is trained by gradient, and how its schemes are compared.
     """
 
     data: NetworkConfig = NetworkConfig()
@@ -42,7 +50,7 @@ class ConnectivityExperiment(Config):
         ("savitzky_golay", "finite_difference"), description="of the derivative"
     )
     gradient: GradientConfig = GradientConfig()
-    evaluations: PositiveInt = Field(200, description="of the model in each gradient scheme")
+    schemes: SchemeComparison = SchemeComparison()
 
 
 def fit_network(

@@ -20,7 +20,7 @@ from utils.simulation import Network
 
 Floats = NDArray[np.floating]
 
-LYAPUNOV_STEPS = 4000
+LYAPUNOV_STEPS = 10_000  # exponents of short runs differ from one another by half
 
 
 def true_weights(network: Network) -> Floats:

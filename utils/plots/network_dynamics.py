@@ -79,7 +79,10 @@ def plot_rollout(
 
 
 def plot_rollout_r2(
-    curves: Mapping[str, Floats], lyapunov_steps: float = np.inf, threshold: float = 0.9
+    curves: Mapping[str, Floats],
+    lyapunov_steps: float = np.inf,
+    threshold: float = 0.9,
+    **counts: int,
 ) -> Figure:
     """R2 of the first k steps of a rollout, over k.
 
@@ -88,6 +91,7 @@ def plot_rollout_r2(
     curves : name of a model -> (steps,).
     lyapunov_steps : Lyapunov time of the network in steps; inf where it is not chaotic.
     threshold : drawn, with the step at which each curve falls under it.
+    counts : what was pooled, e.g. ``neurons=100, starts=4``.
     """
     figure, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
     longest = max(len(curve) for curve in curves.values())
@@ -104,4 +108,5 @@ def plot_rollout_r2(
     ax.set(xlabel="steps from the start state", ylabel="R2 of all steps so far", ylim=(-0.1, 1.03))
     ax.set_title(f"Rollout; Lyapunov time (grey, up to 3): {chaos}")
     ax.legend(loc="lower left")
+    style.annotate_n(ax, where="lower right", **counts)
     return figure
