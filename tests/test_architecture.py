@@ -45,6 +45,7 @@ SEEN_BY_MODELS = {
 }
 SHARED_BY_FAMILIES = (
     "datasets.v1.config.",  # a schema: what the twin of a recording is built for
+    "datasets.vimh.config.",  # a schema: which data set an experiment is about
     "models.folders.",  # how a model is saved
     "models.forecasting.",  # a family's forecaster is one of the registry
 )

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from utils.datasets.epochs import EpochBatches
 from utils.datasets.vimh.auxiliary import Auxiliary, fit_auxiliary
+from utils.datasets.vimh.parameters import Parameter
 from utils.datasets.vimh.read import read_vimh
 from utils.datasets.vimh.records import VIMH, VIMHSplit
 
@@ -24,7 +25,7 @@ WHITE = 255
 class SpectralBatch(NamedTuple):
     """What a network sees of some samples, and what it is to say; one head per parameter."""
 
-    images: Tensor  # (B, C, H, W) float32, 0 to 1
+    images: Tensor  # (B, C, H, W) float32, 0 to 1; or sounds (B, sample), see audio.py
     auxiliary: Tensor  # (B, A) float32; A = 0 without auxiliary inputs
     labels: Tensor  # (B, heads) int64, class of each parameter
     values: Tensor  # (B, heads) float32, in the parameters' own units
@@ -92,6 +93,16 @@ class VIMHDataModule(lightning.LightningDataModule):
         self.auxiliary = fit_auxiliary(self.data.train, self.train_samples, auxiliary)
 
     @property
+    def parameters(self) -> list[Parameter]:
+        """Those that have a head each."""
+        return self.data.parameters
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height (frequency) and width (time)."""
+        return self.data.image_shape
+
+    @property
     def n_auxiliary(self) -> int:
         """Auxiliary inputs, A."""
         return self.auxiliary.n_features
@@ -118,18 +129,22 @@ class VIMHDataModule(lightning.LightningDataModule):
 
     def batch(self, part: VIMHSplit, samples: NDArray[np.int64]) -> SpectralBatch:
         """Samples of a part as all loaders give them."""
-        return _Batches(part, self.auxiliary)[torch.from_numpy(samples)]
+        return self.samples(part)[torch.from_numpy(samples)]
+
+    def samples(self, part: VIMHSplit) -> Samples:
+        """What batches of a part are taken from."""
+        return Samples(part, self.auxiliary)
 
     def _loader(self, part: VIMHSplit, order: Callable[[int], NDArray]) -> DataLoader:
         return DataLoader(
-            _Batches(part, self.auxiliary),
+            self.samples(part),
             batch_size=None,  # the sampler's items are batches
             sampler=EpochBatches(order, self.batch_size),
             num_workers=self.num_workers,
         )
 
 
-class _Batches(Dataset):
+class Samples(Dataset):
     """The one way from records to inputs and targets."""
 
     def __init__(self, part: VIMHSplit, auxiliary: Auxiliary) -> None:
@@ -140,8 +155,12 @@ class _Batches(Dataset):
     def __getitem__(self, samples: Tensor) -> SpectralBatch:
         chosen = samples.numpy()
         return SpectralBatch(
-            torch.from_numpy(self.part.images[chosen]).float() / WHITE,
+            self.inputs(chosen),
             torch.from_numpy(self.auxiliary(self.part, chosen)),
             torch.from_numpy(self.labels[chosen]),
             torch.from_numpy(self.values[chosen].astype(np.float32)),
         )
+
+    def inputs(self, samples: NDArray[np.int64]) -> Tensor:
+        """(B, C, H, W) float32, 0 to 1."""
+        return torch.from_numpy(self.part.images[samples]).float() / WHITE
