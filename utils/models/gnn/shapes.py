@@ -29,6 +29,8 @@ def learn_shapes(own: Tensor, splines: Curves, number: int) -> Curves:
     for _ in range(SWEEPS):
         scores = _scores(information, slopes, shapes)
         shapes = _orthonormal(_update(information, slopes, scores, common), common)
+    # any basis of what they span will do: one whose columns are far from equal keeps rounding small
+    shapes = torch.linalg.qr(shapes - shapes.mean(dim=0)).Q * len(shapes) ** 0.5
     constant = torch.ones_like(shapes[:, :1])
     return splines.mix(torch.cat([constant, shapes], dim=1))
 
