@@ -109,6 +109,14 @@ def test_targets_at_a_value_have_that_mean():
     assert found == pytest.approx(0, abs=1e-6)
 
 
+def test_a_share_of_the_target_may_stay_at_the_class():
+    config = SoftConfig(width=0, centre="value", hard=0.5)
+    between = torch.tensor([[0.875, 0.125, 0.0]])  # half of (0.75, 0.25), half of (1, 0)
+    found = loss(config, torch.log(between + 1e-12), value=torch.tensor([10.75]))
+    assert found == pytest.approx(0, abs=1e-6)
+    assert loss(SoftConfig(hard=1.0)) == pytest.approx(loss(CrossEntropyConfig()))
+
+
 @pytest.mark.parametrize(
     "config",
     [OrdinalConfig(), WeightedConfig(), SoftConfig(), CrossEntropyConfig(label_smoothing=0.1)],

@@ -46,12 +46,16 @@ FrontEndConfig = Annotated[
 
 
 class CNNConfig(Config):
-    """Two convolutions, each with normalisation and pooling, and a hidden layer."""
+    """Two convolutions, each with normalisation and pooling, and a hidden layer.
+
+    The original has ``norm`` batch and ``pool`` max. Statistics of a batch add noise to what is to
+    be measured finely; ``layer`` looks at one image alone.
+    """
 
     type: Literal["cnn"] = "cnn"
     size: Literal["micro", "tiny", "64k", "large"] = "tiny"
-    norm: Literal["batch", "group"] = "batch"
-    pool: Literal["max", "mean"] = "max"
+    norm: Literal["layer", "batch"] = "layer"
+    pool: Literal["mean", "max"] = "mean"
     dropout: float = Field(0.0, ge=0, lt=1, description="of the inputs of the hidden layer")
 
 
@@ -128,6 +132,7 @@ class SoftConfig(Config):
     centre: Literal["class", "value"] = Field(
         "class", description="value: where the parameter lies between two classes"
     )
+    hard: float = Field(0.0, ge=0, le=1, description="share of the target at the class itself")
 
 
 LossConfig = Annotated[

@@ -10,7 +10,6 @@ from utils.models.spectral.config import CNNConfig
 from utils.models.spectral.shapes import ImageShape, check_sides
 
 GRID = 4  # rows and columns that any image is pooled to
-GROUPS = 4  # of channels that are normalised together
 
 
 class CNNSize(NamedTuple):
@@ -50,7 +49,7 @@ class CNN(nn.Sequential):
 
 
 def _convolution(inputs: int, outputs: int, config: CNNConfig) -> list[nn.Module]:
-    norm = nn.BatchNorm2d(outputs) if config.norm == "batch" else nn.GroupNorm(GROUPS, outputs)
+    norm = nn.BatchNorm2d(outputs) if config.norm == "batch" else nn.GroupNorm(1, outputs)
     return [nn.Conv2d(inputs, outputs, 3, padding=1), norm, nn.ReLU()]
 
 

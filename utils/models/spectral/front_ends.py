@@ -6,8 +6,6 @@ images of a data set are; they take the first samples of a sound, as many as the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +21,7 @@ from utils.models.spectral.sounds import frames_of, to_decibels, unit_range, win
 from utils.signals.spectra import SpectrogramConfig, mel_filters
 
 
-def build_front_end(config: FrontEndConfig, shape: ImageShape) -> Callable[[Tensor], Tensor]:
+def build_front_end(config: FrontEndConfig, shape: ImageShape) -> nn.Module:
     """A front end whose images have ``shape``.
 
     Raises

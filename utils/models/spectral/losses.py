@@ -12,7 +12,9 @@ classes k, and y the true class, means over the batch of
 
 The value of a parameter is known more finely than its class. Soft targets may be centred there: a
 triangle of width 0 then divides its mass between the two classes on both sides, and the mean of
-the target is the value.
+the target is the value. Few samples teach the value sooner than borders of classes; but since bytes
+round twice, borders lie up to half a byte's step beside the middle between two classes, which only
+classes can teach: a share of the target may stay at the class itself.
 """
 
 from __future__ import annotations
@@ -41,9 +43,13 @@ def head_loss(
     Parameters
     ----------
     outputs : (batch, class) before the softmax, or (batch, 1) of losses with one output.
-    labels : (batch,) true classes.
+    labels : (batch,) true classes; samples with -1 lack the parameter and do not count.
     values : (batch,) true values, in the unit of the parameter.
     """
+    known = labels >= 0
+    if not known.any():
+        return 0 * outputs.sum()
+    outputs, labels, values = outputs[known], labels[known], values[known]
     match config:
         case CrossEntropyConfig():
             return functional.cross_entropy(outputs, labels, label_smoothing=config.label_smoothing)
@@ -56,8 +62,7 @@ def head_loss(
         case RegressionConfig():
             return regression(outputs, values, head)
         case SoftConfig():
-            at_value = (values - head.minimum) / head.step
-            return soft(outputs, at_value if config.centre == "value" else labels, config)
+            return soft(outputs, labels, (values - head.minimum) / head.step, config)
 
 
 def ordinal(outputs: Tensor, labels: Tensor, distance: float, alpha: float) -> Tensor:
@@ -87,9 +92,12 @@ def regression(outputs: Tensor, values: Tensor, head: Head) -> Tensor:
     return head.range * functional.mse_loss(outputs[:, 0].sigmoid(), share.to(outputs.dtype))
 
 
-def soft(outputs: Tensor, centres: Tensor, config: SoftConfig) -> Tensor:
-    """Kullback-Leibler divergence from :func:`soft_targets`."""
-    targets = soft_targets(centres, outputs.shape[1], config).to(outputs.dtype)
+def soft(outputs: Tensor, labels: Tensor, places: Tensor, config: SoftConfig) -> Tensor:
+    """Kullback-Leibler divergence from :func:`soft_targets`, around the class or the place."""
+    n_classes = outputs.shape[1]
+    spread = soft_targets(places if config.centre == "value" else labels, n_classes, config)
+    at_class = functional.one_hot(labels, n_classes)
+    targets = torch.lerp(spread, at_class.to(spread.dtype), config.hard)
     return functional.kl_div(outputs.log_softmax(dim=1), targets, reduction="batchmean")
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,13 +23,9 @@ from utils.models.spectral.vit import ViT
 NETWORKS = {"cnn": CNN, "vit": ViT, "convnext": ConvNeXt, "dense": Dense}
 
 
-class Batch(Protocol):
-    """What models are given, in this order; see :class:`utils.datasets.vimh.SpectralBatch`."""
-
-    inputs: Tensor  # (batch, channel, frequency, time) images, or (batch, sample) sounds
-    auxiliary: Tensor  # (batch, A)
-    labels: Tensor  # (batch, head)
-    values: Tensor  # (batch, head)
+# images (batch, channel, frequency, time) or sounds (batch, sample); auxiliary inputs (batch, A);
+# labels and values (batch, head): such as utils.datasets.vimh.SpectralBatch
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class SpectralNetwork(nn.Module):
@@ -107,13 +102,21 @@ class SpectralNetwork(nn.Module):
 
     @torch.no_grad()
     def predict(self, batches: Iterable[Batch]) -> dict[str, HeadPrediction]:
-        """What the model says of all samples, by the name of the head; labels are not looked at."""
+        """What the model says of all samples, by the name of the head; labels are not looked at.
+
+        Raises
+        ------
+        ValueError
+            There are no batches.
+        """
         was_training, device = self.training, next(self.parameters()).device
         self.eval()
         outputs = [
             self(inputs.to(device), auxiliary.to(device)) for inputs, auxiliary, *_ in batches
         ]
         self.train(was_training)
+        if not outputs:
+            raise ValueError("no batches to predict: the data set has no such samples")
         loss = self.config.loss.type
         return {
             head.name: read_head(head, loss, torch.cat(of_head))
@@ -123,7 +126,7 @@ class SpectralNetwork(nn.Module):
     @property
     def n_parameters(self) -> int:
         """Numbers that are learned."""
-        return int(np.sum([p.numel() for p in self.parameters() if p.requires_grad]))
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
     def save(self, folder: str | Path, **about: Any) -> Path:
         """Keep the model in a folder; :func:`utils.models.spectral.load_model` brings it back."""
