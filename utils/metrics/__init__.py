@@ -16,6 +16,12 @@ from utils.metrics.events import (
     event_share,
 )
 from utils.metrics.forecasting import ForecastErrors, mae, mse, pearson, r2, skill
+from utils.metrics.heads import (
+    calibration_error,
+    just_noticeable_difference_score,
+    mean_absolute_error,
+    reliability_table,
+)
 from utils.metrics.network_dynamics import (
     lyapunov_exponent,
     rollout_r2,
@@ -51,6 +57,7 @@ __all__ = [
     "bits_per_spike",
     "block_bootstrap",
     "block_bootstrap_fraction",
+    "calibration_error",
     "ccnorm",
     "cluster_accuracy",
     "conformal_quantiles",
@@ -61,8 +68,10 @@ __all__ = [
     "crps_student_t",
     "event_f1",
     "event_share",
+    "just_noticeable_difference_score",
     "lyapunov_exponent",
     "mae",
+    "mean_absolute_error",
     "mean_rates",
     "mse",
     "neuronio_metrics",
@@ -71,6 +80,7 @@ __all__ = [
     "pearson",
     "r2",
     "reliability",
+    "reliability_table",
     "rollout_r2",
     "saccade_triggered_average",
     "skill",
