@@ -14,6 +14,7 @@ from utils.evaluation.leaderboard import describe, leaderboard, verdict
 from utils.evaluation.neuronio import NeuronIOPrediction, evaluate_neuronio, predict_neuronio
 from utils.evaluation.oracle import Oracle, calcium_oracle, kalman_oracle
 from utils.evaluation.oracle_session import open_oracle, session_oracle
+from utils.evaluation.spectral import compare_spectral, evaluate_audio, evaluate_spectral
 from utils.evaluation.v1_twin import TwinEvaluation, evaluate_twin
 
 __all__ = [
@@ -26,9 +27,12 @@ __all__ = [
     "average_seeds",
     "calcium_oracle",
     "compare",
+    "compare_spectral",
     "describe",
+    "evaluate_audio",
     "evaluate_connectivity",
     "evaluate_neuronio",
+    "evaluate_spectral",
     "evaluate_twin",
     "few_minutes",
     "fitted_baseline",
