@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -76,8 +77,8 @@ class NeuronIOSimulations:
             The counts do not belong to the list of events.
         """
         first, last = self.first[simulation : simulation + 2].tolist()
-        begin = first + int(self.counts[simulation, :start].sum(dtype=np.int64))
-        ends = self.counts[simulation, start:stop].cumsum(dtype=np.int64)
+        ends = np.empty(min(stop, self.duration) - start, np.int64)
+        begin = first + _count_up(self.counts[simulation], start, ends)
         end = begin + int(ends[-1])
         if end > last:
             raise ValueError(
@@ -92,6 +93,19 @@ class NeuronIOSimulations:
         row = np.arange(self.counts.size).repeat(self.counts.ravel())
         inputs.reshape(-1, INPUTS)[row, self.idx] = signs(self.idx)
         return inputs
+
+
+@njit(cache=True, nogil=True)
+def _count_up(counts: NDArray, start: int, ends: NDArray) -> int:
+    """Fill ``ends`` with the events up to each ms from ``start`` on; returns those before."""
+    before = 0
+    for t in range(start):
+        before += int(counts[t])
+    total = 0
+    for t in range(len(ends)):
+        total += int(counts[start + t])
+        ends[t] = total
+    return before
 
 
 def signs(idx: NDArray[np.integer]) -> NDArray[np.int8]:
