@@ -223,7 +223,7 @@ def test_a_session_without_trials_says_so(data, session):
 def test_regions_are_tested_on_cells_and_times_that_training_never_saw(data):
     louder = data.activity.clone()
     louder[:, 12:] *= 3
-    found = region_images(replace(data, activity=louder), CONFIG, cells_per_group=3)
+    found = region_images(replace(data, activity=louder), CONFIG, cells_per_group=3, every=1)
     assert found.targets[0].classes == ("MOs", "VISp")
     train, test = found.samples(TRAIN), found.samples(TEST)
     assert found.seconds[train].max() < found.seconds[test].min()

@@ -133,13 +133,14 @@ def region_images(
     config: TimeFrequencyConfig | None = None,
     *,
     cells_per_group: int = 10,
+    every: int = 4,
     seed: int = 0,
 ) -> TimeFrequencyData:
     """Images of windows of small groups of cells, whose ``region`` is the target.
 
     Channels are the mean of the group's dF/F and its spread over cells. Cells are shared out to
     the blocks as time is: a group is seen in one block only, so the test is on cells and times
-    that training never saw. Windows follow one another without overlap.
+    that training never saw. Of the windows that follow one another, one in ``every`` is taken.
 
     Raises
     ------
@@ -157,7 +158,7 @@ def region_images(
     n_frames = round(config.window * data.frame_rate)
     windows, region, block, seconds = [], [], [], []
     splits = {TRAIN: data.train, VALIDATION: data.validation, TEST: data.test}
-    starts = {label: _tiles(split.segments, n_frames) for label, split in splits.items()}
+    starts = {label: _tiles(split.segments, n_frames, every) for label, split in splits.items()}
     for area, label, cells in groups:
         frames = starts[label][:, None] + np.arange(n_frames)
         of_cells = np.nan_to_num(data.activity[:, cells].numpy())
@@ -235,9 +236,9 @@ def _groups_of_cells(
     return groups
 
 
-def _tiles(segments: NDArray[np.int64], n_frames: int) -> NDArray[np.int64]:
-    """First frames of windows that follow one another in each segment."""
-    starts = [np.arange(a, b - n_frames + 1, n_frames) for a, b in segments]
+def _tiles(segments: NDArray[np.int64], n_frames: int, every: int) -> NDArray[np.int64]:
+    """First frames of windows that follow one another in each segment, one in ``every``."""
+    starts = [np.arange(a, b - n_frames + 1, every * n_frames) for a, b in segments]
     return np.concatenate([np.empty(0, np.int64), *starts])
 
 
