@@ -121,12 +121,12 @@ def test_global_response_norm_begins_as_identity_and_sees_the_whole_image():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(network={"type": "cnm"}), "unknown type 'cnm'; known.*'cnn'"),
+        (dict(network={"type": "cnm"}), "unknown 'type' 'cnm'; known.*'cnn'"),
         (dict(network={"type": "cnn", "size": "huge"}), "size.*'micro', 'tiny', '64k' or 'large'"),
         (dict(network={"type": "cnn", "sise": "tiny"}), "unknown key 'network.sise'.*size"),
         (dict(loss={"type": "ordinal", "alpha": -1}), "loss.alpha"),
         (dict(loss={"type": "soft", "shape": "round"}), "'triangular', 'exponential' or"),
-        (dict(front_end={"type": "wavelet"}), "unknown type 'wavelet'; known.*'leaf'"),
+        (dict(front_end={"type": "wavelet"}), "unknown 'type' 'wavelet'; known.*'leaf'"),
         (dict(trainer={"schedule": "triangle"}), "trainer.schedule"),
     ],
 )

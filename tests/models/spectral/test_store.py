@@ -53,7 +53,7 @@ def test_auxiliary_inputs_come_back(heads, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("config", {"network": {"type": "cnm"}}, "config.json: .*unknown type 'cnm'"),
+        ("config", {"network": {"type": "cnm"}}, "config.json: .*unknown 'type' 'cnm'"),
         ("heads", [{"name": "x"}], "config.json: .*minimum"),
         ("image_shape", [1, 4, 4], "config.json: .*at least 8 x 8"),
         ("n_auxiliary", 2, "weights.safetensors does not fit config.json"),

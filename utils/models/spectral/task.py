@@ -37,11 +37,12 @@ class SpectralTask(TrainingTask):
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
         )
+        steps = int(self.trainer.estimated_stepping_batches) + 2
         scheduler = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             self.config.learning_rate,
-            total_steps=int(self.trainer.estimated_stepping_batches) + 1,
-            pct_start=self.config.warm_up,
+            total_steps=steps,
+            pct_start=max(self.config.warm_up, 2 / steps),  # one step at least
         )
         schedule = {"scheduler": scheduler, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
