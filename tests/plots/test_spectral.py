@@ -74,7 +74,7 @@ def test_reliability_is_drawn_beside_the_diagonal():
 
 def test_filters_that_moved_are_seen():
     time = np.arange(80) / 8000
-    hertz = np.arange(1, 5)[:, None] * 500.0
+    hertz = np.arange(1, 6)[:, None] * 500.0
     initial = np.exp(2j * np.pi * hertz * time)
     learned = np.exp(2j * np.pi * (hertz + 200) * time)
     learned[0] *= np.exp(-0.5 * ((time - time.mean()) / 0.001) ** 2)
@@ -82,12 +82,13 @@ def test_filters_that_moved_are_seen():
     moved, durations, responses = figure.axes
     x, y = moved.lines[1].get_data()
     assert x == pytest.approx(hertz[:, 0], abs=2)
-    assert y == pytest.approx([200] * 4, abs=4)
+    assert y == pytest.approx([200] * 5, abs=4)
     before, after = (line.get_ydata() for line in durations.lines)
-    assert before == pytest.approx([10 / np.sqrt(12)] * 4, rel=0.01)  # ms, of a box of 10 ms
+    assert before == pytest.approx([10 / np.sqrt(12)] * 5, rel=0.01)  # ms, of a box of 10 ms
     assert after[0] == pytest.approx(1 / np.sqrt(2), rel=0.01)  # energy of a Gaussian
     assert after[1:] == pytest.approx(before[1:])
-    assert len(responses.lines) == 8
+    assert len(responses.lines) == 2 * 4
+    assert (responses.get_title(loc="left") or responses.get_title()) == "4 of 5 filters"
     figure.canvas.draw()
 
 
@@ -98,6 +99,8 @@ def test_sounds_are_drawn_over_one_another():
     np.testing.assert_allclose(lines[0].get_ydata(), true[1, :80])
     np.testing.assert_allclose(lines[1].get_ydata(), 0.5 * true[1, :80])
     assert lines[0].get_xdata()[-1] == pytest.approx(79 / 8000)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["true", "predicted"]
     longer = plot_waveforms(true, true, ["a", "b"], 8000, seconds=9)
     assert len(longer.axes[0].lines[0].get_xdata()) == 800
     figure.canvas.draw()

@@ -15,7 +15,7 @@ from utils.plots import style
 from utils.signals.spectra import SpectrogramConfig
 
 COLUMNS = 4
-MOST_RESPONSES = 8  # filters whose frequency response is drawn
+MOST_RESPONSES = 4  # filters whose frequency response is drawn
 N_RESPONSE = 4096  # points of a frequency response
 
 Floats = NDArray[np.floating]
@@ -147,7 +147,7 @@ def plot_waveforms(
         ax.plot(time, one[:n_samples], color=style.GREY, lw=1.6, label="true")
         ax.plot(time, other[:n_samples], color=style.VERMILLION, lw=0.7, label="predicted")
         ax.set_title(title, fontsize=8)
-    axes[0].legend(loc="upper right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     figure.supxlabel("time (s)", fontsize=9)
     figure.supylabel("amplitude", fontsize=9)
     return figure
