@@ -164,7 +164,7 @@ def _evaluate_one(
     recovery, saccades, kernels = true, None, None
     no_fields, no_saccades = why_no_fields(model, dataset), why_no_saccades(model, dataset)
     if not no_saccades:
-        saccades = twin_saccades(model, dataset, rates, sequence_bins)
+        saccades = twin_saccades(model, dataset, sequence_bins)
         if truth is not None:
             kernels = true_kernels(truth, saccades.lags_s)[:, cell_columns(dataset)]
     if not no_fields:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from utils.datasets.v1.dataset import V1Dataset
 from utils.evaluation.v1_twin.gratings import show_gratings
@@ -16,7 +15,9 @@ from utils.evaluation.v1_twin.saccades import SaccadeResponses, saccade_response
 from utils.evaluation.v1_twin.scores import cell_columns, cell_index
 from utils.models.v1_twin.twin import V1Twin
 from utils.simulation.v1 import V1Truth
-from utils.splits import TEST, TRAIN
+from utils.splits import TEST, TRAIN, VALIDATION
+
+HELD_OUT = (VALIDATION, TEST)  # what no twin was trained on
 
 
 def why_no_fields(model: V1Twin, dataset: V1Dataset) -> str:
@@ -61,22 +62,23 @@ def why_no_saccades(model: V1Twin, dataset: V1Dataset) -> str:
     return ""
 
 
-def twin_saccades(
-    model: V1Twin, dataset: V1Dataset, rates: NDArray, sequence_bins: int
-) -> SaccadeResponses:
-    """Responses of data and twin around the saccades of test trials, and the twin's kernel.
+def twin_saccades(model: V1Twin, dataset: V1Dataset, sequence_bins: int) -> SaccadeResponses:
+    """Responses of data and twin around the saccades of held-out trials, and the twin's kernel.
 
-    ``rates`` are those of the twin that knows behaviour (time, cell); without behaviour it is given
-    that of other times, see :func:`~utils.evaluation.v1_twin.predict.without_behavior`.
+    Validation trials count beside those of the test: kernels of few saccades are noisy. For a twin
+    without behaviour the same twin is given that of other times, see
+    :func:`~utils.evaluation.v1_twin.predict.without_behavior`.
     """
+    labels = [part for part in HELD_OUT if len(dataset.sequences(part, 1).firsts) > 1]
     ablated = without_behavior(twin_predict(model, dataset.config.name))
+    rates = predict_rates(model, dataset, labels=labels, sequence_bins=sequence_bins)
     without = predict_rates(
         lambda sequences: ablated(sequences.stimulus, sequences.behavior),
         dataset,
-        labels=[TEST],
+        labels=labels,
         sequence_bins=sequence_bins,
     )
-    counted = dataset.counted(TEST)
+    counted = np.any([dataset.counted(part) for part in labels], axis=0)
     return saccade_responses(
         dataset.recording, rates, without, mask=counted, responses=dataset.responses
     )
