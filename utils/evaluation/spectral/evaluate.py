@@ -36,6 +36,7 @@ from utils.plots.elm_scores import plot_confusion
 from utils.plots.spectral import plot_heads, plot_reliability
 
 MODEL, CEILING = "model", "true class"
+SMALLEST = 4.0, 3.6  # inches of a figure whose colour bar can be read
 SHARES, COUNTS = ["accuracy", "low", "high"], ["n", "baseline"]  # of accuracy_table
 
 
@@ -78,6 +79,7 @@ class SpectralEvaluation:
                 tables[head.name] = reliability_table(said.probabilities, labels)
             counts = confusion_matrix(labels, said.classes, labels=np.arange(head.n_classes))
             figure = plot_confusion(counts, [f"{value:.4g}" for value in head.class_values])
+            figure.set_size_inches(np.maximum(figure.get_size_inches(), SMALLEST))
             figure.axes[0].set(xlabel=f"answered ({units[head.name]})", ylabel=head.name)
             figures[f"confusion of {head.name}"] = figure
         figures = {"predicted against true": plot_heads(pairs, units)} | figures
