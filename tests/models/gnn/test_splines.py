@@ -50,9 +50,11 @@ def test_columns_take_the_curve_of_their_label(weights, device):
     torch.testing.assert_close(curves.of_columns(u), every[..., 0])
 
 
-def test_sums_over_columns(weights):
-    curves = natural_splines(KNOTS).mix(weights)
-    u, mixing = 4 * torch.randn(6, 5, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+@pytest.mark.parametrize("device", DEVICES)
+def test_sums_over_columns(weights, device):
+    curves = natural_splines(KNOTS, device).mix(weights.to(device))
+    u, mixing = 4 * torch.randn(6, 5, device=device), torch.randn(5, 2, device=device)
+    u, mixing = u.double(), mixing.double()
     expected = torch.einsum("tjk,js->tsk", curves(u), mixing)
     torch.testing.assert_close(curves.sums(u, mixing), expected, atol=1e-9, rtol=1e-9)
 

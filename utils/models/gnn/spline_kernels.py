@@ -32,6 +32,22 @@ def fill_columns(
             values[row, column] = _cubic(pieces, piece, labels[column], x)
 
 
+@njit(cache=True, nogil=True)
+def add_moments(u: Floats, knots: Floats, weights: Floats, moments: Floats) -> None:
+    """Powers of the distance in each piece, summed over columns with weights (column, sum).
+
+    (row, column) is added to moments (row, piece, power, sum).
+    """
+    for row in range(u.shape[0]):
+        for column in range(u.shape[1]):
+            piece, x = _locate(u[row, column], knots)
+            factor = 1.0
+            for power in range(moments.shape[2]):
+                for i in range(weights.shape[1]):
+                    moments[row, piece, power, i] += factor * weights[column, i]
+                factor *= x
+
+
 @njit(cache=True, nogil=True, inline="always")
 def _locate(u: float, knots: Floats) -> tuple[int, float]:
     """Number of knots at or below ``u``, and the distance from the last of them, or the first."""

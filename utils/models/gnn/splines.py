@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from utils.models.gnn.spline_kernels import fill_columns, fill_curves
+from utils.models.gnn.spline_kernels import add_moments, fill_columns, fill_curves
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Curves:
     def sums(self, u: Tensor, weights: Tensor) -> Tensor:
         """Each curve summed over columns with weights, without the curve of each column.
 
-        A cubic spline that is straight at the left is a line plus one ramp ``(u - knot)_+^3`` per
-        knot, times the jump of its third derivative there.
+        On GPUs: a cubic spline that is straight at the left is a line plus one ramp
+        ``(u - knot)_+^3`` per knot, times the jump of its third derivative there.
 
         Parameters
         ----------
@@ -73,6 +73,11 @@ class Curves:
         -------
         (frame, sum, curve): ``sum_j weights[j, s] curve_k(u[t, j])``.
         """
+        if u.device.type == "cpu":
+            moments = np.zeros((len(u), *self.pieces.shape[:2], weights.shape[1]))
+            weights = np.ascontiguousarray(weights)
+            add_moments(np.ascontiguousarray(u), self.knots.numpy(), weights, moments)
+            return torch.from_numpy(moments).flatten(1, 2).mT @ self.pieces.flatten(0, 1)
         first = self.pieces[0]
         total = weights.sum(dim=0)[:, None] * first[0]
         total = total + ((u - self.knots[0]) @ weights)[..., None] * first[1]
