@@ -5,18 +5,38 @@ from __future__ import annotations
 import torch
 
 from utils.models.gnn.connectivity_fit import ConnectivityFit
-from utils.models.gnn.gradient import GradientFit
+from utils.models.gnn.gradient import GradientFit, fit_by_gradient
 from utils.models.gnn.settings import ConnectivitySettings
 from utils.models.gnn.splines import natural_splines, quantile_knots
+from utils.models.gnn.stream import FrameStream
 from utils.models.gnn.types import find_types
 
 KNOTS = 60
+
+
+def connectivity_by_gradient(
+    stream: FrameStream, settings: ConnectivitySettings, seed: int
+) -> ConnectivityFit:
+    """Train a message model on a recording."""
+    trainer = settings.gradient.trainer.model_copy(update={"device": settings.device})
+    fit = fit_by_gradient(
+        *stream.with_derivative(),
+        dt=stream.dt,
+        inputs=stream.inputs,
+        seed=seed,
+        config=settings.gradient.model_copy(update={"trainer": trainer}),
+    )
+    return as_connectivity_fit(fit, settings)
 
 
 def as_connectivity_fit(
     fit: GradientFit, settings: ConnectivitySettings | None = None
 ) -> ConnectivityFit:
     """W as it is, psi and phi as splines through their values; types are clusters of phi.
+
+    Parameters
+    ----------
+    settings : types are found as they say.
 
     Raises
     ------
@@ -38,7 +58,7 @@ def as_connectivity_fit(
     if fit.model.config.psi_sees == "sender":
         sent, senders = sent[:, :1], torch.zeros_like(senders)
     phi = torch.from_numpy(learnt.phi_of_all(learnt.levels))
-    types = find_types(phi, settings.n_types, settings.max_types)
+    types = find_types(phi, settings.n_types, settings.max_types, settings.types)
     return ConnectivityFit(
         connectivity=learnt.connectivity,
         types=types.labels,

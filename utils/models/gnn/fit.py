@@ -5,6 +5,8 @@
 3. All rows of W and all phi in one closed-form solve, with the penalty that explains held-out
    frames best.
 4. Types: clusters of phi. Where messages depend on types, steps 1 to 4 are gone through again.
+
+The other method, training a message model by gradient, is in :mod:`utils.models.gnn.gradient`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torch import Tensor
 
 from utils.config import validate_config
 from utils.models.gnn.connectivity_fit import ConnectivityFit
+from utils.models.gnn.conversion import connectivity_by_gradient
 from utils.models.gnn.families import TypedPsi, as_ends, join, same_for_all
 from utils.models.gnn.projection import Projection
 from utils.models.gnn.settings import ConnectivitySettings
@@ -58,7 +61,7 @@ def fit_connectivity(
     dt : time between frames.
     derivative : (time, neuron) du/dt at each frame; None: estimated, see the setting ``estimate``.
     inputs : (time, neuron) additive input; None: there is none.
-    seed : of the choice of rows that psi and phi are learned from, and of clustering.
+    seed : of the choice of rows that psi and phi are learned from, or of the training.
     **settings : see :class:`~utils.models.gnn.settings.ConnectivitySettings`.
 
     Raises
@@ -70,6 +73,8 @@ def fit_connectivity(
     device = choose_device(config.device)
     device = "cpu" if device == "mps" else device  # which has no float64
     stream = FrameStream(activity, derivative, inputs, dt, config.estimate, device)
+    if config.method == "gradient":
+        return connectivity_by_gradient(stream, config, seed)
     return _Fit(stream, config, seed).run()
 
 
@@ -196,10 +201,8 @@ class _Fit:
         curves = curves - curves.mean(dim=0)
         if receptions is not None:
             curves = torch.cat([curves, receptions])
-        found = find_types(curves, self.config.n_types, self.config.max_types)
-        if self.config.types is None:
-            return found
-        return found._replace(labels=np.unique(self.config.types, return_inverse=True)[1])
+        config = self.config
+        return find_types(curves, config.n_types, config.max_types, config.types)
 
     def as_fit(self, solution: _Solution, types: Types) -> ConnectivityFit:
         """Take the scale and constant of psi into W and phi."""

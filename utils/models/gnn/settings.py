@@ -1,10 +1,13 @@
-"""Settings of the closed-form fit of connectivity."""
+"""Settings of a fit of connectivity."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from utils.config import Config
+from utils.models.gnn.config import GradientConfig
 from utils.models.gnn.families import Messages
 from utils.models.gnn.weak_form import Bumps
 from utils.signals import DerivativeMethod
@@ -12,8 +15,17 @@ from utils.training.config import Device
 
 
 class ConnectivitySettings(Config):
-    """How :func:`~utils.models.gnn.fit.fit_connectivity` finds psi, phi and W."""
+    """How :func:`~utils.models.gnn.fit.fit_connectivity` finds psi, phi and W.
 
+    A fit by gradient has all of its settings in ``gradient``, but for those of the derivative, of
+    types and the device.
+    """
+
+    method: Literal["variable_projection", "gradient"] = Field(
+        "variable_projection",
+        description="closed form but for psi, or all of a network by gradient",
+    )
+    gradient: GradientConfig = GradientConfig()
     estimate: DerivativeMethod | Bumps = Field(
         "savitzky_golay", description="of the derivative where none is given; test functions: weak"
     )
@@ -36,3 +48,24 @@ class ConnectivitySettings(Config):
     max_frames: int | None = Field(None, ge=1, description="frames used for W; None: by size")
     held_out: float = Field(0.1, gt=0, lt=0.5, description="share of the frames, the last ones")
     device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _what_a_gradient_can_do(self) -> Self:
+        if self.method != "gradient":
+            return self
+        if self.messages != "same":
+            raise ValueError(
+                f"messages: '{self.messages}' is for variable projection; "
+                "with method 'gradient' choose gradient.model.psi_sees"
+            )
+        if self.gradient.model.psi_sees == "both_ends":
+            raise ValueError(
+                "gradient.model.psi_sees: a psi of both ends is no curve, which a ConnectivityFit "
+                "is made of; choose another, or call fit_by_gradient"
+            )
+        if isinstance(self.estimate, Bumps):
+            raise ValueError(
+                "estimate: test functions average over frames, and a gradient needs the derivative "
+                "of single ones; choose 'savitzky_golay' or 'finite_difference'"
+            )
+        return self

@@ -70,6 +70,12 @@ class FrameStream:
             if len(batch.target):
                 yield batch
 
+    def with_derivative(self) -> tuple[ArrayLike, ArrayLike]:
+        """Activity and derivative of all frames, (time, neuron); NaN where missing."""
+        if self.derivative is not None:
+            return self.activity, self.derivative
+        return self._estimate(0, self.n_frames, 1)
+
     def _read(self, begin: int, end: int, every: int) -> Batch:
         if self.derivative is None and isinstance(self.way, Bumps):
             return self._weak(begin, end, every)
