@@ -13,6 +13,7 @@ from torch import Tensor
 
 COMPONENTS = 4
 DISTINCT = 0.7  # silhouette from which a structure is strong (Kaufman & Rousseeuw 1990)
+SMALLEST = 3  # neurons of a type: one or two may just be those whose phi is known badly
 ROUNDING = 1e-9
 SAMPLE = 2000  # neurons of which silhouettes are looked at
 
@@ -40,9 +41,9 @@ def find_types(
 
     Curves are compared by their principal components over neurons, as they are and with the first
     two in units of their own deviation: what types share may vary far less than what sets them
-    apart from others. Of both, and of all numbers, the division is taken whose least distinct
-    cluster is the most distinct; the number is 1 where even that one could be chance. ``n_types``
-    overrules the number, ``known`` types (neuron,) the labels.
+    apart from others. Of both, the finest division is taken in which every cluster is distinct; the
+    number is 1 where there is none. ``n_types`` overrules the number, ``known`` types (neuron,) the
+    labels.
     """
     curves = (phi - phi.mean(dim=0)).cpu().numpy().T / len(phi) ** 0.5  # (neuron, level)
     axes = np.linalg.svd(curves - curves.mean(axis=0), full_matrices=False)
@@ -51,9 +52,10 @@ def find_types(
     embeddings[:, : scores.shape[1]] = scores[:, :2]
     whitened = axes.U[:, :2] * (axes.S[:2] > ROUNDING * axes.S[0])
     spaces = scores[:, :COMPONENTS], whitened
-    one = Division(np.zeros(len(scores), np.int64), 1, DISTINCT)
+    one = Division(np.zeros(len(scores), np.int64), 1, 1.0)
     numbers = range(2, min(max_types, len(scores) - 1) + 1)
-    best = max([one, *_divisions(spaces, numbers)], key=lambda each: each.distinctness)
+    distinct = [each for each in _divisions(spaces, numbers) if each.distinctness > DISTINCT]
+    best = max(distinct, key=lambda each: (each.number, each.distinctness), default=one)
     labels = best.labels
     if n_types is not None:
         given = _divisions(spaces, [n_types])
@@ -77,7 +79,7 @@ def _divisions(spaces: Iterable[NDArray], numbers: Sequence[int]) -> Iterator[Di
 def _distinctness(points: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     every = -(-len(points) // SAMPLE)
     found, labels = np.unique(labels[::every], return_inverse=True)
-    if not 1 < len(found) < len(labels):
+    if len(found) == 1 or np.bincount(labels).min() < SMALLEST:
         return 0.0
     silhouettes = silhouette_samples(points[::every], labels)
     return float((np.bincount(labels, silhouettes) / np.bincount(labels)).min())
