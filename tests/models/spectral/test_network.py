@@ -101,12 +101,12 @@ def test_the_total_is_the_weighted_sum_of_heads(heads, images):
     batch = next(iter(images.val_dataloader()))
     weights = {"note_velocity": 0.25}
     model = build_network(config(head_weights=weights), IMAGE, heads).eval()
-    losses = {name: float(value) for name, value in model.losses(batch).items()}
+    losses = {name: value.item() for name, value in model.losses(batch).items()}
     expected = 0.25 * losses["note_velocity"] + losses["log10_decay_time"]
     assert losses["loss"] == pytest.approx(expected)
     outputs = model(batch.images)
     entropy = torch.nn.functional.cross_entropy(outputs[1], batch.labels[:, 1])
-    assert losses["log10_decay_time"] == pytest.approx(float(entropy))
+    assert losses["log10_decay_time"] == pytest.approx(entropy.item())
     assert isinstance(model.config.loss, CrossEntropyConfig)
 
 
