@@ -77,7 +77,7 @@ def test_sounds_of_another_kind_of_synthesiser_are_refused(data):
 def test_settings_say_what_is_loaded():
     config = VIMHConfig(synthesiser="simple_saw", n_samples=20, auxiliary=["scale"], seed=3)
     module = vimh_data(config, batch_size=4)
-    assert (type(module), module.batch_size, module.n_auxiliary) == (VIMHDataModule, 4, 2)
+    assert (type(module), module.batch_size, module.n_auxiliary) == (VIMHDataModule, 4, 4)
     same = generate_vimh("simple_saw", 20, seed=3)
     assert np.array_equal(module.data.test.images, same.test.images)
     audio = config.model_copy(update={"inputs": "audio"})

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from utils.datasets.vimh import SpectralBatch, VIMHDataModule, VIMHSplit, make_records
+from utils.datasets.vimh import (
+    SpectralBatch,
+    VIMHDataModule,
+    VIMHSplit,
+    generate_vimh,
+    make_records,
+)
 from utils.datasets.vimh.records import VIMH
 
 
@@ -81,10 +87,10 @@ def test_training_and_evaluation_see_a_sample_alike(data):
 
 def test_auxiliary_inputs_are_standardised_over_what_trains(data):
     module = VIMHDataModule(data, auxiliary=("scale", "envelopes"))
-    assert module.n_auxiliary == 2 + 6 + 4
+    assert module.n_auxiliary == 2 + 6 + 4 + 2
     features = module.batch(data.train, module.train_samples).auxiliary.double()
-    assert torch.allclose(features.mean(0), torch.zeros(12).double(), atol=1e-6)
-    assert torch.allclose(features.std(0, unbiased=False), torch.ones(12).double(), atol=1e-6)
+    assert torch.allclose(features.mean(0), torch.zeros(14).double(), atol=1e-6)
+    assert torch.allclose(features.std(0, unbiased=False), torch.ones(14).double(), atol=1e-6)
     held_out = module.batch(data.train, module.validation_samples).auxiliary
     assert held_out.mean(0).abs().max() > 1e-3
 
@@ -97,6 +103,16 @@ def test_level_and_contrast_tell_loudness_from_shape(data):
     after = module.batch(VIMHSplit(louder, data.test.parameters), np.arange(10)).auxiliary
     assert (after[:, 0] > before[:, 0] + 1).all()
     assert torch.allclose(after[:, 1], before[:, 1], atol=1e-5)
+
+
+def test_what_images_do_not_tell_of_the_level_stands_out():
+    saw = generate_vimh("simple_saw", 256, seed=1)
+    module = VIMHDataModule(saw, auxiliary=("scale",))
+    features = module.batch(saw.test, np.arange(len(saw.test))).auxiliary.numpy()
+    velocity = saw.test.labels["note_velocity"]
+    told = [np.corrcoef(column, velocity)[0, 1] ** 2 for column in features.T]
+    assert max(told[:2]) < 0.1  # level and contrast: the decay moves them far more
+    assert told[2] > 0.5
 
 
 def test_a_feature_that_does_not_vary_is_zero(data):

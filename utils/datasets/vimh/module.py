@@ -44,8 +44,9 @@ class VIMHDataModule(lightning.LightningDataModule):
     data : data set, or the folder of one.
     batch_size : the last batch of a pass may be smaller.
     validation_fraction : of the training part.
-    auxiliary : inputs beside the image: "scale" (level and contrast in dB) and "envelopes" (mean
-        over frequency and mean over time), standardised over the samples that train.
+    auxiliary : inputs beside the image, standardised over the samples that train: "scale" (level
+        and contrast in dB, and what the image does not tell of each) and "envelopes" (mean over
+        frequency and mean over time).
     seed : of the choice of validation samples, and with the epoch of the order of training.
     num_workers : processes that gather batches.
 
