@@ -1,10 +1,8 @@
 """Messages that depend on types: on the sender's (N4), the receiver's (N11) or on both (N5).
 
-Types and their psi are found in turn. One psi for all gives a first W, phi and types, clusters of
-phi. Given types, variable projection finds psi for each: receivers of one type are rows of W that
-share psi, senders of one type are columns that do. Where only receivers differ, how psi would have
-to change for a row alone tells its type, too. A first psi that fits none of the types can hide
-them: then types must be known (setting ``types``), and psi and W are found all the same.
+Types and their psi are found in turn. First types are clusters of phi and of what a neuron sends or
+receives, which mixtures.py finds without types. Given types, variable projection finds psi for
+each: receivers of one type are rows of W that share psi, senders of one type are columns that do.
 
 Each psi comes with a factor of its own, which the weights from its senders to its receivers take
 up: data do not tell a steep psi with small weights from a flat one with large weights.

@@ -4,7 +4,10 @@
 2. The shapes that the phi of all neurons are mixed of, from some more rows.
 3. All rows of W and all phi in one closed-form solve, with the penalty that explains held-out
    frames best.
-4. Types: clusters of phi. Where messages depend on types, steps 1 to 4 are gone through again.
+4. Types: clusters of phi.
+
+Where messages depend on types, these are told by what neurons send or receive (mixtures.py) before
+step 1, and steps 1 to 4 are gone through in turn.
 
 The other method, training a message model by gradient, is in :mod:`utils.models.gnn.gradient`.
 """
@@ -12,6 +15,7 @@ The other method, training a message model by gradient, is in :mod:`utils.models
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +28,7 @@ from utils.config import validate_config
 from utils.models.gnn.connectivity_fit import ConnectivityFit
 from utils.models.gnn.conversion import connectivity_by_gradient
 from utils.models.gnn.families import TypedPsi, as_ends, join, same_for_all
+from utils.models.gnn.mixtures import Mixtures, learn_mixtures
 from utils.models.gnn.projection import Projection
 from utils.models.gnn.settings import ConnectivitySettings
 from utils.models.gnn.shapes import learn_shapes
@@ -88,6 +93,10 @@ class _Solution(NamedTuple):
     penalty: float
     n_frames: int
 
+    def phi_at(self, levels: Tensor) -> Tensor:
+        """All phi, (level, neuron)."""
+        return self.shapes(levels) @ self.phi
+
 
 class _Fit:
     """The steps of a fit, which share the recording, its settings and the order of rows."""
@@ -107,15 +116,16 @@ class _Fit:
         self.phi_splines = natural_splines(knots, stream.device)
 
     def run(self) -> ConnectivityFit:
-        psi = self.learn_psi(self.order)
-        solution = self.solve(same_for_all(self.basis.mix(psi), self.stream.n_neurons))
         if self.config.messages == "same":
-            return self.as_fit(solution, self.find_types(solution))
-        receptions = self.learn_receptions(psi)
-        types = self.find_types(solution, receptions)
+            psi = self.basis.mix(self.learn_psi(self.order))
+            solution = self.solve(same_for_all(psi, self.stream.n_neurons))
+            return self.as_fit(solution, self.find_types(solution.phi_at(self.levels)))
+        mixtures = [self.learn_mixtures(number) for number in self.config.message_shapes]
+        messages = [each.strength * self.basis.mix(each.values)(self.levels) for each in mixtures]
+        types = self.find_types(mixtures[0].phi, messages)
         for _ in range(ROUNDS):
-            solution = self.solve(self.learn_typed_psi(types, psi))
-            before, types = types, self.find_types(solution, receptions)
+            solution = self.solve(self.learn_typed_psi(types, mixtures[0].values))
+            before, types = types, self.find_types(solution.phi_at(self.levels), messages)
             if adjusted_rand_score(before.labels, types.labels) == 1:
                 break
         return self.as_fit(solution, types)
@@ -127,30 +137,37 @@ class _Fit:
         projection = self._projection(rows[: self.config.psi_rows], senders)
         return projection.learn(self.config.iterations, self.config.tolerance, start).values
 
-    def learn_typed_psi(self, types: Types, start: Tensor) -> TypedPsi:
-        """psi for each pair of types, from one that is the same for all."""
+    def learn_mixtures(self, number: int) -> Mixtures:
+        """Messages of each neuron, mixed of so many shapes, and phi, while types are unknown."""
+        config = self.config
+        batches = self._batches(max(4000, EQUATIONS_PER_NEURON * number * self.stream.n_neurons))
+        return learn_mixtures(
+            batches,
+            self.order[: config.psi_rows],
+            self.basis,
+            self.phi_splines,
+            self.levels,
+            end="sender" if config.messages == "sender_type" else "receiver",
+            number=number,
+            penalty=FIRST_PENALTY,
+            iterations=config.iterations,
+            tolerance=config.tolerance,
+        )
+
+    def learn_typed_psi(self, types: Types, messages: Tensor) -> TypedPsi:
+        """psi for each pair of types, from the mean message (knot, neuron) of their neurons."""
         labels = torch.from_numpy(types.labels).to(self.stream.device)
         senders, receivers = as_ends(self.config.messages, labels)
-        start = start.expand(-1, int(senders.max()) + 1)
-        rows = [self.order[receivers[self.order] == kind] for kind in receivers.unique()]
-        curves = [self.basis.mix(self.learn_psi(each, senders, start)) for each in rows]
+        sender_types, curves = senders.unique(), []
+        for kind in receivers.unique():
+            if self.config.messages == "sender_type":
+                members = senders[:, None] == sender_types
+            else:
+                members = (receivers == kind)[:, None].expand(-1, len(sender_types))
+            start = messages @ (members / members.sum(dim=0)).to(messages)
+            rows = self.order[receivers[self.order] == kind]
+            curves.append(self.basis.mix(self.learn_psi(rows, senders, start)))
         return TypedPsi(curves, senders, receivers)
-
-    def learn_receptions(self, psi: Tensor) -> Tensor | None:
-        """What each neuron receives by a psi of its own, (level, neuron) in units of du/dt."""
-        if self.config.messages == "sender_type" or self.config.types is not None:
-            return None
-        curves, strengths = [], []
-        for rows in torch.arange(self.stream.n_neurons).split(self.config.phi_rows):
-            projection = self._projection(rows.to(self.stream.device))
-            state = projection.state(psi)
-            curves.append(self.basis.mix(projection.by_row(state).mT)(self.levels))
-            strengths.append(state.rows.connectivity.norm(dim=1))
-        sent = torch.cat(curves, dim=1)
-        sent = (sent - sent.mean(dim=0)) / sent.std(dim=0)
-        rising = ((self.levels - self.levels.mean()) @ sent) >= 0
-        common = self.basis.mix(psi)(self.levels).std()
-        return sent * torch.where(rising, 1.0, -1.0) * common * torch.cat(strengths).median()
 
     def solve(self, psi: TypedPsi) -> _Solution:
         """W and phi for given psi."""
@@ -195,14 +212,10 @@ class _Fit:
         )
         return choose_penalty(train.of_rows(some), held_out, rows[some], PENALTIES)
 
-    def find_types(self, solution: _Solution, receptions: Tensor | None = None) -> Types:
-        """Clusters of phi, and of receptions where psi depends on the receiver; or known types."""
-        curves = solution.shapes(self.levels) @ solution.phi
-        curves = curves - curves.mean(dim=0)
-        if receptions is not None:
-            curves = torch.cat([curves, receptions])
+    def find_types(self, phi: Tensor, messages: Sequence[Tensor] = ()) -> Types:
+        """Clusters of phi (level, neuron) and messages in units of du/dt; or known types."""
         config = self.config
-        return find_types(curves, config.n_types, config.max_types, config.types)
+        return find_types(phi, config.n_types, config.max_types, config.types, messages)
 
     def as_fit(self, solution: _Solution, types: Types) -> ConnectivityFit:
         """Take the scale and constant of psi into W and phi."""

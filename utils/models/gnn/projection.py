@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 STARTS = (0.0625, 0.25, 1.0, 4.0)  # widths of the sigmoids psi may start from, in sd of the knots
 DAMPING = 1e-6, 1e-12  # of Levenberg and Marquardt, at the start and at least
-ROW_DAMPING = 1e-4  # of steps that a row takes by itself
 TINY = 1e-100  # instead of 0, where nothing changes
 ROUNDING = 1e-16
 TRIALS = 6  # larger and larger dampings after a step that does not help
@@ -111,20 +110,8 @@ class Projection:
     def _phi(self, u: Tensor) -> Tensor:
         return self.own(u[:, self.rows])
 
-    def by_row(self, state: State) -> Tensor:
-        """The values of psi that each row would have by itself, (row, knot): one damped step."""
-        curvature, slope = self._equations_of_rows(state)
-        level = curvature.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None]
-        damped = curvature + ROW_DAMPING * level * torch.eye(self.basis.n_curves).to(level)
-        return state.values[:, 0] + torch.linalg.solve(damped, slope)
-
     def _normal_equations(self, state: State) -> tuple[Tensor, Tensor]:
-        """Curvature and slope of the error of all rows."""
-        curvature, slope = self._equations_of_rows(state)
-        return curvature.sum(dim=0), slope.sum(dim=0)
-
-    def _equations_of_rows(self, state: State) -> tuple[Tensor, Tensor]:
-        """Curvature and slope (row, ...) over the values of psi, W and phi minimised over."""
+        """Curvature and slope of the error over the values of psi, W and phi minimised over."""
         masks = self._masks()  # (sender, sender type)
         weights = state.rows.connectivity.mT[:, :, None] * masks[:, None]  # (sender, row, type)
 
@@ -143,7 +130,7 @@ class Projection:
         left = own[:, psi, n_phi:] - own[:, psi, phi] @ torch.linalg.solve(
             system, own[:, phi, n_phi:]
         )
-        return left[:, :, :-1], left[:, :, -1]
+        return left[:, :, :-1].sum(dim=0), left[:, :, -1].sum(dim=0)
 
     def _step(self, curvature: Tensor, slope: Tensor, damping: float) -> Tensor:
         level = damping * curvature.diagonal().mean().clamp(min=TINY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from utils.config import Config
 from utils.models.gnn.config import GradientConfig
@@ -41,6 +41,9 @@ class ConnectivitySettings(Config):
     psi_knots: int = Field(40, ge=4)
     phi_knots: int = Field(40, ge=4)
     psi_rows: int = Field(8, ge=1, description="rows of W from which psi is learned")
+    message_shapes: tuple[PositiveInt, ...] = Field(
+        (2, 3), description="that messages are mixed of, to find types which these depend on"
+    )
     phi_rows: int = Field(100, ge=1, description="rows from which the shapes of phi are learned")
     phi_shapes: int = Field(4, ge=1, description="curves, beside 1, that all phi are mixed of")
     iterations: int = Field(20, ge=0, description="steps on psi at most")

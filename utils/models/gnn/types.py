@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import silhouette_samples
@@ -26,6 +27,13 @@ class Types(NamedTuple):
     embeddings: NDArray[np.float32]  # (neuron, 2)
 
 
+class Axes(NamedTuple):
+    """Principal components of neurons."""
+
+    U: NDArray[np.floating]  # (neuron, component), each of length 1
+    S: NDArray[np.floating]  # (component,) lengths
+
+
 class Division(NamedTuple):
     """Neurons in clusters."""
 
@@ -35,23 +43,28 @@ class Division(NamedTuple):
 
 
 def find_types(
-    phi: Tensor, n_types: int | None, max_types: int, known: Sequence[int] | None = None
+    phi: Tensor,
+    n_types: int | None,
+    max_types: int,
+    known: Sequence[int] | None = None,
+    messages: Sequence[Tensor] = (),
 ) -> Types:
     """Ward clusters of the curves phi (level, neuron), constants left out.
 
+    Where there are curves of ``messages`` as well, (level, neuron) each, also clusters of these and
+    of phi beside them.
     Curves are compared by their principal components over neurons, as they are and with the first
     two in units of their own deviation: what types share may vary far less than what sets them
-    apart from others. Of both, the finest division is taken in which every cluster is distinct; the
+    apart from others. Of all, the finest division is taken in which every cluster is distinct; the
     number is 1 where there is none. ``n_types`` overrules the number, ``known`` types (neuron,) the
     labels.
     """
-    curves = (phi - phi.mean(dim=0)).cpu().numpy().T / len(phi) ** 0.5  # (neuron, level)
-    axes = np.linalg.svd(curves - curves.mean(axis=0), full_matrices=False)
-    scores = axes.U * axes.S
-    embeddings = np.zeros((len(scores), 2), np.float32)
+    kinds = [phi, *messages, *(torch.cat([phi, curves]) for curves in messages)]
+    axes = [_principal_axes(curves) for curves in kinds]
+    spaces = [space for each in axes for space in _spaces(*each)]
+    embeddings = np.zeros((phi.shape[1], 2), np.float32)
+    scores = axes[-1].U * axes[-1].S
     embeddings[:, : scores.shape[1]] = scores[:, :2]
-    whitened = axes.U[:, :2] * (axes.S[:2] > ROUNDING * axes.S[0])
-    spaces = scores[:, :COMPONENTS], whitened
     one = Division(np.zeros(len(scores), np.int64), 1, 1.0)
     numbers = range(2, min(max_types, len(scores) - 1) + 1)
     distinct = [each for each in _divisions(spaces, numbers) if each.distinctness > DISTINCT]
@@ -63,6 +76,17 @@ def find_types(
     if known is not None:
         labels = np.unique(known, return_inverse=True)[1]
     return Types(labels, best.number, embeddings)
+
+
+def _principal_axes(curves: Tensor) -> Axes:
+    """Of curves (level, neuron) without their means."""
+    by_neuron = (curves - curves.mean(dim=0)).cpu().numpy().T / len(curves) ** 0.5
+    return Axes(*np.linalg.svd(by_neuron - by_neuron.mean(axis=0), full_matrices=False)[:2])
+
+
+def _spaces(units: NDArray, deviations: NDArray) -> tuple[NDArray, NDArray]:
+    whitened = units[:, :2] * (deviations[:2] > ROUNDING * deviations[0])
+    return (units * deviations)[:, :COMPONENTS], whitened
 
 
 def _divisions(spaces: Iterable[NDArray], numbers: Sequence[int]) -> Iterator[Division]:
