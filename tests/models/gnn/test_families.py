@@ -6,15 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from utils.evaluation.network_functions import scaled_weights
+from utils.evaluation.network_truth import true_weights
 from utils.metrics import cluster_accuracy, connectivity_r2
-from utils.models.gnn import connectivity_uncertainty, fit_connectivity, load_connectivity
+from utils.models.gnn import (
+    connectivity_oracle,
+    connectivity_uncertainty,
+    fit_connectivity,
+    load_connectivity,
+)
+from utils.simulation import simulate_network
 
 FAST = {"psi_knots": 16, "phi_knots": 10, "iterations": 8, "device": "cpu"}
 WIDTHS = np.array([1.0, 6.0])  # of psi = tanh(u / width), by type
 LEAKS = np.array([1.0, 2.0])
+SEEDS = {"N4": 1, "N5": 0}  # of networks of 60 neurons that do not come to rest
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,48 @@ def test_only_the_part_of_w_that_activity_reaches_is_told():
     found = fit.connectivity * steep + np.diag(own)
     assert connectivity_r2(found, weights) < 0.7
     assert connectivity_r2(found @ reached, weights @ reached) > 0.999
+
+
+def test_a_network_at_rest_tells_nothing_of_w_and_one_that_noise_keeps_awake_does(caplog):
+    """Not even one who knows psi finds W of sparse weights under which activity dies out."""
+
+    def columns(u):
+        return torch.stack([torch.ones_like(u), u, torch.tanh(u)], dim=2)
+
+    settings = {"n_neurons": 100, "n_frames": 10_000, "sparsity": 0.05, "seed": 0}
+    found, best = [], []
+    for noise in (0.0, 0.1):
+        network = simulate_network(**settings, process_noise=noise)
+        given = {"dt": network.dt, "derivative": network.derivative}
+        fit = fit_connectivity(network.activity, **given, **FAST)
+        oracle = connectivity_oracle(network.activity, torch.tanh, columns, **given)
+        found.append(connectivity_r2(fit.connectivity, network.connectivity))
+        best.append(connectivity_r2(oracle, network.connectivity))
+        rests = "a network that rests" in caplog.text
+        assert rests == (noise == 0)
+        caplog.clear()
+    assert max(found[0], best[0]) < 0.1
+    assert min(found[1], best[1]) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("family", "messages"),
+    [("N4", "sender_type"), ("N5", "both_types")],
+)
+def test_types_and_w_of_simulated_families_are_found(family, messages):
+    network = simulate_network(n_neurons=60, n_frames=15_000, family=family, seed=SEEDS[family])
+    fit = fit_connectivity(
+        network.activity,
+        dt=network.dt,
+        derivative=network.derivative,
+        messages=messages,
+        psi_knots=24,
+        phi_knots=16,
+        device="cpu",
+    )
+    assert cluster_accuracy(fit.types, network.types) > 0.95
+    weights = scaled_weights(fit, network)
+    assert connectivity_r2(weights, true_weights(network)) > 0.99
 
 
 def test_unknown_kind_of_messages_is_refused():

@@ -45,6 +45,8 @@ FIRST_PENALTY = 1e-10  # while psi is sought
 PENALTIES = tuple(10.0**power for power in range(-11, 1))
 ROUNDS = 3  # of types and their psi in turn
 EQUATIONS_PER_NEURON = 5  # at least so many frames while psi is sought
+FILLED, LEAST_FILLED = 0.9999, 0.25  # of the variance, in so many of the dimensions
+LOOKED_AT = 1000  # neurons, for a count of dimensions
 OPERATIONS = 3e10  # frames x neurons^2 that W is found from, unless settings say otherwise
 
 
@@ -110,6 +112,7 @@ class _Fit:
         self.order = torch.from_numpy(order).to(stream.device)
         self.few = self._batches(max(4000, EQUATIONS_PER_NEURON * stream.n_neurons))
         self.levels = torch.from_numpy(_levels(self.few)).to(stream.device)
+        _warn_of_rest(self.few)
         knots = quantile_knots(self.levels.cpu(), config.psi_knots)
         self.basis = natural_splines(knots, stream.device)
         knots = quantile_knots(self.levels.cpu(), config.phi_knots)
@@ -139,19 +142,16 @@ class _Fit:
 
     def learn_mixtures(self, number: int) -> Mixtures:
         """Messages of each neuron, mixed of so many shapes, and phi, while types are unknown."""
-        config = self.config
         batches = self._batches(max(4000, EQUATIONS_PER_NEURON * number * self.stream.n_neurons))
         return learn_mixtures(
             batches,
-            self.order[: config.psi_rows],
+            self.order,
             self.basis,
             self.phi_splines,
             self.levels,
-            end="sender" if config.messages == "sender_type" else "receiver",
+            end="sender" if self.config.messages == "sender_type" else "receiver",
             number=number,
             penalty=FIRST_PENALTY,
-            iterations=config.iterations,
-            tolerance=config.tolerance,
         )
 
     def learn_typed_psi(self, types: Types, messages: Tensor) -> TypedPsi:
@@ -269,6 +269,22 @@ class _Fit:
                 self.stream.n_read,
             )
         return batches
+
+
+def _warn_of_rest(batches: list[Batch]) -> None:
+    """Say so where activity leaves most directions, and with them most of W, untouched."""
+    activity = torch.cat([batch.activity[:, :LOOKED_AT] for batch in batches])
+    variances = torch.linalg.eigvalsh(torch.cov(activity.mT).reshape(activity.shape[1], -1))
+    left = variances.clamp(min=0).cumsum(dim=0)  # by the smallest ones
+    filled = int((left > (1 - FILLED) * left[-1]).sum())
+    if filled < LEAST_FILLED * activity.shape[1]:
+        log.warning(
+            "%.2f%% of the variance of activity lies in %d dimensions of %d neurons: weights from "
+            "other directions cannot be told; a network that rests needs noise or input",
+            100 * FILLED,
+            filled,
+            activity.shape[1],
+        )
 
 
 def _levels(batches: list[Batch]) -> np.ndarray:

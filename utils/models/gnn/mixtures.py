@@ -18,6 +18,8 @@ from utils.models.gnn.projection import Projection
 from utils.models.gnn.splines import Curves
 from utils.models.gnn.stream import Batch
 
+ROWS = 20  # of W from which shapes are learned: few of them tell several shapes apart badly
+ITERATIONS, TOLERANCE = 60, 0.003  # of steps on the shapes, and relative gain at which they end
 WIDTHS = 0.06, 2.0  # of the first and the last sigmoid that shapes start from, in sd of the knots
 
 
@@ -38,7 +40,7 @@ class Mixtures(NamedTuple):
 
 def learn_mixtures(
     batches: Sequence[Batch],
-    learning_rows: Tensor,
+    order: Tensor,
     basis: Curves,
     own: Curves,
     levels: Tensor,
@@ -46,15 +48,13 @@ def learn_mixtures(
     *,
     number: int,
     penalty: float,
-    iterations: int,
-    tolerance: float,
 ) -> Mixtures:
     """Messages of all neurons as mixtures, and phi that goes with them.
 
     Parameters
     ----------
     batches : frames in memory.
-    learning_rows : (row,) neurons from which the shapes are learned.
+    order : (neuron,) all neurons; shapes are learned from the rows of the first.
     basis, own : splines of messages and of phi.
     levels : (level,) of activity, at which curves are compared.
     end : whose curves are asked for: one for all that a sender sends or a receiver receives.
@@ -63,9 +63,8 @@ def learn_mixtures(
     n_neurons = batches[0].target.shape[1]
     copies = torch.arange(number, device=levels.device).repeat_interleave(n_neurons)
     repeated = [batch._replace(activity=batch.activity.repeat(1, number)) for batch in batches]
-    learned = Projection(repeated, learning_rows, basis, own, penalty, copies).learn(
-        iterations, tolerance, _sigmoids(basis.knots, number)
-    )
+    projection = Projection(repeated, order[:ROWS], basis, own, penalty, copies)
+    learned = projection.learn(ITERATIONS, TOLERANCE, _sigmoids(basis.knots, number))
     values = _orthonormal(learned.values, basis, levels)
     every = torch.arange(n_neurons, device=levels.device)
     solved = Projection(repeated, every, basis, own, penalty, copies).state(values).rows
