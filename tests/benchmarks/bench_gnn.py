@@ -46,7 +46,7 @@ class Fit(NamedTuple):
 
 
 STEPS = [Setting(100, 8), Setting(300, 8), Setting(1000, 1)]
-FITS = [Fit(100, 20_000, (0, 1, 2)), Fit(300, 20_000, (0, 1, 2)), Fit(1000, 100_000, (0, 1, 2))]
+FITS = [Fit(100, 100_000, (0, 1, 2)), Fit(300, 100_000, (0, 1, 2)), Fit(1000, 100_000, (0, 1, 2))]
 
 
 def main(turns: int = 3) -> None:
