@@ -146,7 +146,8 @@ print(evaluation.by_type.round(2).to_string())
 # %% [markdown]
 # ### Functions and types
 #
-# Types were not given: neurons are told apart by their $\phi$ alone.
+# Types were not given: neurons are told apart by their $\phi$, and where messages depend on types
+# (`gnn/n4`, `n5`, `n11`) by what they send or receive.
 
 # %%
 show(figures["psi"], "psi", "What senders pass on, learned and true.")
@@ -197,7 +198,8 @@ schemes.drop(columns="seconds").round(3)
 # - **Strong recurrence biases** estimates of weights, more data do not cure it, and the bias is
 #   worst where activity is correlated (Das & Fiete 2020).
 # - **Small errors of weights matter**: see how soon a rollout leaves a chaotic network.
-# - Activity of few dimensions (`gnn/low_rank`) leaves most weights open, whatever R2 a rollout has.
+# - **A network that comes to rest** tells little of its weights, whatever R2 a rollout has: the fit
+#   warns where activity has few dimensions. Noise or input that keeps it awake helps.
 #
 # References: A. Das, I. R. Fiete, *Systematic errors in connectivity inferred from activity in
 # strongly recurrent networks*, Nature Neuroscience 23, 2020. W. Qian, J. A. Zavatone-Veth,

@@ -152,12 +152,30 @@ def test_only_the_part_of_w_that_activity_reaches_is_told():
     assert connectivity_r2(found @ reached, weights @ reached) > 0.999
 
 
+def columns(u):
+    """Functions that phi of simulated networks is a sum of."""
+    return torch.stack([torch.ones_like(u), u, torch.tanh(u)], dim=2)
+
+
+@pytest.mark.parametrize(("noise", "low", "high"), [(0.0, 0.0, 0.1), (0.5, 0.95, 1.0)])
+def test_activity_that_repeats_itself_tells_nothing_of_w(noise, low, high):
+    """On its limit cycle, the N4 network of seed 2 hides W from one who knows psi of every type."""
+    network = simulate_network(
+        n_neurons=100, n_frames=15_000, warm_up=25_000, family="N4", seed=2, process_noise=noise
+    )
+    widths = torch.from_numpy(network.parameters["w"][network.types]).double()
+    found = connectivity_oracle(
+        network.activity,
+        lambda u: torch.tanh(u / widths),
+        columns,
+        dt=network.dt,
+        derivative=network.derivative,
+    )
+    assert low <= connectivity_r2(found, network.connectivity) <= high
+
+
 def test_a_network_at_rest_tells_nothing_of_w_and_one_that_noise_keeps_awake_does(caplog):
     """Not even one who knows psi finds W of sparse weights under which activity dies out."""
-
-    def columns(u):
-        return torch.stack([torch.ones_like(u), u, torch.tanh(u)], dim=2)
-
     settings = {"n_neurons": 100, "n_frames": 10_000, "sparsity": 0.05, "seed": 0}
     found, best = [], []
     for noise in (0.0, 0.1):
