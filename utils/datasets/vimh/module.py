@@ -14,12 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from utils.datasets.epochs import EpochBatches
-from utils.datasets.vimh.auxiliary import Auxiliary, fit_auxiliary
+from utils.datasets.vimh.auxiliary import WHITE, Auxiliary, fit_auxiliary
 from utils.datasets.vimh.parameters import Parameter
 from utils.datasets.vimh.read import read_vimh
 from utils.datasets.vimh.records import VIMH, VIMHSplit
-
-WHITE = 255
 
 
 class SpectralBatch(NamedTuple):

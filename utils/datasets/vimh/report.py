@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import NearestNeighbors
 
-from utils.datasets.vimh.auxiliary import fit_auxiliary
+from utils.datasets.vimh.auxiliary import PENALTIES, fit_auxiliary
 from utils.datasets.vimh.parameters import Parameter, class_index
 from utils.datasets.vimh.records import VIMH, VIMHSplit
 
-PENALTIES = np.logspace(-9, 3, 25)  # of ridge, chosen by leaving out one sample after the other
 STANDARD_ERRORS = 4  # by which a probe is to be better than the most frequent class
 PROBES = ("majority", "nearest_neighbour", "ridge")
 LEAST_SAMPLES = 40  # for a statement

@@ -42,7 +42,9 @@ class ConnectivitySettings(Config):
     phi_knots: int = Field(40, ge=4)
     psi_rows: int = Field(8, ge=1, description="rows of W from which psi is learned")
     message_shapes: tuple[PositiveInt, ...] = Field(
-        (2, 3), description="that messages are mixed of, to find types which these depend on"
+        (2, 3),
+        min_length=1,
+        description="that messages are mixed of, to find types which these depend on",
     )
     phi_rows: int = Field(100, ge=1, description="rows from which the shapes of phi are learned")
     phi_shapes: int = Field(4, ge=1, description="curves, beside 1, that all phi are mixed of")
