@@ -1,8 +1,8 @@
 """What fits recover of simulated networks, beside an oracle that knows psi and the form of phi.
 
-Three seeds each (seven where messages depend on types), psi, phi and types unknown. The oracle solves for W from the same equations; where
-it fails as well, the recording does not tell. The second table trains one model by each scheme of
-gradients (one seed).
+Three seeds each (seven where messages depend on types), psi, phi and types unknown. The oracle
+solves for W from the same equations; where it fails as well, the recording does not tell. The
+second table trains one model by each scheme of gradients (one seed).
 """
 
 from __future__ import annotations
